@@ -1,0 +1,240 @@
+"""The relay on the network: sockets, clock, chance, signals, and an orderly end.
+
+The server accepts TCP, gives each connection its TLS pump and its link, wakes the switch once a
+second, and drains on SIGTERM: nobody new comes in, running pairs may finish, then it closes. It
+decides nothing about rooms (hub.py) and parses nothing (link.py).
+Spec: docs/protocol.md §4.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import secrets
+import signal
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from typing import Any
+
+from relay.certificate import Certificate
+from relay.config import Settings
+from relay.errors import EXIT_NETWORK, EXIT_USAGE, RelayError
+from relay.hub import Hub, HubRules
+from relay.link import Link
+from relay.log import Log
+from relay.quota import Quota
+from relay.switch import Switch
+from relay.tls import ReadBuffers, TlsWire, server_context
+
+_SWEEP_EVERY_S = 1.0
+_BACKLOG = 512
+_SPARE_FILES = 64
+_REFUSALS_PER_S = 10
+"""How many refused connections may have a TLS handshake, to be told why."""
+
+
+class RelayServer:
+    """One listening relay."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        certificate: Certificate,
+        log: Log,
+        *,
+        password_key: bytes | None = None,
+        now: Callable[[], float] = time.monotonic,
+        unix_s: Callable[[], float] = time.time,
+        random_below: Callable[[int], int] = secrets.randbelow,
+    ) -> None:
+        """Prepare everything but the sockets; RelayError if the certificate cannot be used."""
+        rules = HubRules(
+            password_key=password_key,
+            key_hash=certificate.key_hash,
+            orphan_s=settings.orphan_s,
+            expires_max_s=settings.expires_max_s,
+        )
+        self.now = now
+        self.buffers = ReadBuffers()
+        self.hub = Hub(random_below, rules, Quota(settings.quota))
+        self.switch = Switch(self.hub, log, lambda: int(unix_s()))
+        self.context = _context(certificate)
+        self._settings = settings
+        self._log = log
+        self._server: asyncio.Server | None = None
+        self._wires: set[TlsWire] = set()
+        self._tick: asyncio.TimerHandle | None = None
+        self._changed = asyncio.Event()
+        self._refusals_left = _REFUSALS_PER_S
+
+    # --- life ---------------------------------------------------------------------------------
+
+    async def start(self) -> tuple[str, int]:
+        """Listen and return the address; RelayError says why that is not possible."""
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(self._note_failure)
+        self._make_room_for_links()
+        host, port = self._settings.host, self._settings.port
+        try:
+            if host == "::" and socket.has_dualstack_ipv6():
+                both = socket.create_server(
+                    (host, port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=_BACKLOG
+                )
+                self._server = await loop.create_server(lambda: TlsWire(self), sock=both)
+            else:
+                self._server = await loop.create_server(
+                    lambda: TlsWire(self), host, port, backlog=_BACKLOG
+                )
+        except OSError as error:
+            raise _cannot_listen(host, port, error) from error
+        self._tick = loop.call_later(_SWEEP_EVERY_S, self._sweep)
+        bound = self._server.sockets[0].getsockname()
+        return str(bound[0]), int(bound[1])
+
+    async def drain(self) -> None:
+        """Take nobody in any more, tell everybody, and wait for running pairs to finish."""
+        self._log.event("drain", pairs=self.hub.pairs(), limit_s=self._settings.drain_s)
+        self.switch.drain(self.now())
+        try:
+            async with asyncio.timeout(self._settings.drain_s):
+                while self.hub.pairs():
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            self._log.event("drain.cut", pairs=self.hub.pairs())
+
+    async def close(self) -> None:
+        """Stop listening, end every link, and wait until what was written has left."""
+        self._stop_listening()
+        self.switch.close_all(self.now())
+        while self._wires:
+            self._changed.clear()
+            await self._changed.wait()
+        if self._server is not None:
+            await self._server.wait_closed()
+
+    def abort(self) -> None:
+        """Stop at once; what was not sent is lost."""
+        self._stop_listening()
+        for wire in list(self._wires):
+            wire.abort()
+
+    # --- what a TlsWire asks ------------------------------------------------------------------
+
+    def admit(self, wire: TlsWire, address: str) -> Link:
+        """Give a new connection its link."""
+        self._wires.add(wire)
+        self.buffers.share_among(len(self._wires))
+        return self.switch.open(wire, address, self.now())
+
+    def may_be_refused_in_words(self) -> bool:
+        """Tell whether a refused connection gets a TLS handshake; in a flood most do not."""
+        self._refusals_left -= 1
+        return self._refusals_left >= 0
+
+    def left(self, wire: TlsWire) -> None:
+        """Note that a connection is gone."""
+        self._wires.discard(wire)
+        self.buffers.share_among(len(self._wires))
+        self._changed.set()
+
+    # --- inside -------------------------------------------------------------------------------
+
+    def _sweep(self) -> None:
+        self._refusals_left = _REFUSALS_PER_S
+        self._tick = asyncio.get_running_loop().call_later(_SWEEP_EVERY_S, self._sweep)
+        self.switch.sweep(self.now())
+        self._changed.set()
+
+    def _stop_listening(self) -> None:
+        if self._tick is not None:
+            self._tick.cancel()
+        if self._server is not None:
+            self._server.close()
+
+    def _make_room_for_links(self) -> None:
+        try:
+            import resource
+        except ImportError:
+            return
+        wanted = self._settings.quota.links + _SPARE_FILES
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if hard != resource.RLIM_INFINITY and hard < wanted:
+            self._log.event("files.short", wanted=wanted, allowed=hard)
+            wanted = hard
+        if soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+    def _note_failure(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Log what failed without its values: they may be a client's."""
+        error = context.get("exception")
+        trace = error.__traceback__ if isinstance(error, BaseException) else None
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        where = f"{trace.tb_frame.f_code.co_name}:{trace.tb_lineno}" if trace else ""
+        self._log.event("failure", error=type(error).__name__, where=where)
+
+
+async def serve(server: RelayServer) -> int:
+    """Run a started server until a signal; return the exit code.
+
+    The first SIGTERM or SIGINT drains and closes; a second one ends it at once.
+    """
+    signals: asyncio.Queue[int] = asyncio.Queue()
+    _watch_signals(signals)
+    await signals.get()
+    orderly = asyncio.create_task(_end_orderly(server))
+    again = asyncio.create_task(signals.get())
+    await asyncio.wait({orderly, again}, return_when=asyncio.FIRST_COMPLETED)
+    if orderly.done():
+        again.cancel()
+        orderly.result()
+        return 0
+    orderly.cancel()
+    server.abort()
+    return 128 + again.result()
+
+
+async def _end_orderly(server: RelayServer) -> None:
+    await server.drain()
+    await server.close()
+
+
+def _watch_signals(signals: asyncio.Queue[int]) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        try:
+            loop.add_signal_handler(number, signals.put_nowait, int(number))
+        except NotImplementedError:
+            signal.signal(
+                number,
+                lambda got, _frame: loop.call_soon_threadsafe(signals.put_nowait, got) and None,
+            )
+
+
+def _context(certificate: Certificate) -> ssl.SSLContext:
+    try:
+        return server_context(certificate.certificate, certificate.key)
+    except (OSError, ValueError) as error:
+        raise RelayError(
+            f"The certificate {certificate.certificate} and its key cannot be used: {error}",
+            "Set cert and key to PEM files that belong together, or leave both out.",
+            EXIT_USAGE,
+        ) from error
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> RelayError:
+    if isinstance(error, socket.gaierror):
+        why, hint = "there is no such host", "Use an address of this machine, as in 0.0.0.0:4433."
+    elif error.errno == errno.EADDRINUSE:
+        why = "the port is in use"
+        hint = "Is a relay running already? Stop it, or choose another port with --listen."
+    elif error.errno == errno.EACCES:
+        why = "this port is reserved"
+        hint = "Ports below 1024 need a privilege; use --listen with a higher one."
+    else:
+        why = error.strerror or str(error)
+        hint = "Use an address of this machine, as in 0.0.0.0:4433 or [::]:4433."
+    return RelayError(f"Cannot listen on {host}:{port}: {why}.", hint, EXIT_NETWORK)

@@ -1,0 +1,54 @@
+"""Questions while the engine works: a line is read in a thread, so that the loop goes on.
+
+A question can be given up (the peer went away); the thread then still waits for a line and hands
+it to the next question, if there is one. What was typed before a question is dropped. Printing
+is render.py's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+from tallow.cli.console import Console
+from tallow.cli.render import Output
+
+
+class Asker:
+    """Puts questions to the person at the terminal, one at a time."""
+
+    def __init__(self, console: Console, output: Output) -> None:
+        """Ask on a console."""
+        self._console = console
+        self._output = output
+        self._reading: asyncio.Future[str | None] | None = None
+
+    async def ask(self, prompt: str) -> str | None:
+        """Return the line that the person types, None at the end of input."""
+        if self._reading is None or self._reading.done():
+            self._console.drop_typed_ahead()
+        self._output.ask(prompt)
+        if self._reading is None or self._reading.done():
+            self._reading = self._start()
+        answer = await asyncio.shield(self._reading)
+        self._output.answered()
+        return answer
+
+    def _start(self) -> asyncio.Future[str | None]:
+        loop = asyncio.get_running_loop()
+        reading: asyncio.Future[str | None] = loop.create_future()
+
+        def deliver(answer: str | None) -> None:
+            if not reading.done():
+                reading.set_result(answer)
+
+        def read() -> None:
+            answer = self._console.read_answer()
+            try:
+                loop.call_soon_threadsafe(deliver, answer)
+            except RuntimeError:
+                pass  # The exchange ended and nobody waits for this line.
+
+        # A daemon, because nothing can take a thread out of a read from a terminal.
+        threading.Thread(target=read, name="tallow-answer", daemon=True).start()
+        return reading

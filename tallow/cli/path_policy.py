@@ -1,0 +1,80 @@
+"""From options to settings: which relay, which password, which transport.
+
+One order everywhere: a relay on the command line, then the one a code carries, then the
+environment. Secrets leave ordinary strings as early as they can. Nothing connects here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tallow.cli.console import Console
+from tallow.cli.options import PathPolicy
+from tallow.crypto.secret import SecretBytes
+from tallow.engine.settings import Settings, TransportChoice
+from tallow.errors import NoRelaySet, SourceUnreadable, UsageError
+from tallow.protocol.address import RelayAddress, parse_address
+from tallow.wire import limits
+
+
+def settings_for(
+    path: PathPolicy, console: Console, *, code_relay: RelayAddress | None = None
+) -> Settings:
+    """Return the settings of a run: NoRelaySet without any relay, UsageError for a false one."""
+    transport: TransportChoice = "tcp" if path.transport == "tcp" else "auto"
+    return Settings(
+        relay=_relay(path, code_relay),
+        relay_password=_password(path, console),
+        transport=transport,
+    )
+
+
+def password_warning(path: PathPolicy) -> str | None:
+    """Return the warning for a password that stands on the command line."""
+    if path.relay_pass is None or not path.relay_pass_typed:
+        return None
+    return (
+        "warning: everybody on this machine can see --relay-pass in the list of processes;"
+        " use --relay-pass-file or TALLOW_RELAY_PASS."
+    )
+
+
+def _relay(path: PathPolicy, code_relay: RelayAddress | None) -> RelayAddress:
+    if path.relay is not None and (path.relay_typed or code_relay is None):
+        return parse_address(path.relay)
+    if code_relay is None:
+        raise NoRelaySet
+    return code_relay
+
+
+def _password(path: PathPolicy, console: Console) -> SecretBytes | None:
+    if path.relay_pass is not None and (path.relay_pass_typed or path.relay_pass_file is None):
+        return _secret(path.relay_pass.encode("utf-8", "surrogateescape"))
+    if path.relay_pass_file is None:
+        return None
+    most = limits.PASSWORD_MAX_BYTES + 2
+    if path.relay_pass_file == "-":  # noqa: S105 - a file name, not a password
+        raw = console.read_some(most, None) or b""
+    else:
+        raw = read_first_line(path.relay_pass_file, most, what="password file")
+    return _secret(raw.splitlines()[0] if raw else b"")
+
+
+def read_first_line(name: str, most_bytes: int, *, what: str) -> bytes:
+    """Return the first line of a small file, or raise SourceUnreadable."""
+    try:
+        with Path(name).open("rb") as file:
+            return file.readline(most_bytes)
+    except OSError as error:
+        raise SourceUnreadable(
+            f"The {what} {name} cannot be read.", why=error.strerror or ""
+        ) from None
+
+
+def _secret(password: bytes) -> SecretBytes:
+    if not password or len(password) > limits.PASSWORD_MAX_BYTES:
+        raise UsageError(
+            "The relay password is empty or too long.",
+            hint=f"It has 1 to {limits.PASSWORD_MAX_BYTES} bytes, on one line.",
+        )
+    return SecretBytes(bytearray(password))

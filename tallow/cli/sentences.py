@@ -1,0 +1,215 @@
+"""What the command line says, as text: one function per sentence, nothing printed.
+
+Peer text comes in raw and passes display_text here, so that no caller can forget it. Words follow
+one tone: short, present tense, no exclamation marks; "verified" only where people compared.
+"""
+
+from __future__ import annotations
+
+import shlex
+from typing import Final
+
+from tallow.cli import units
+from tallow.display import display_text
+from tallow.engine import events as e
+from tallow.protocol.code import UNNUMBERED_BITS_FLOOR
+
+ROOT_SHOWN_CHARS: Final = 16
+PIN_SHOWN_CHARS: Final = 16
+NAME_CELLS: Final = 64
+
+STATES: Final = {
+    "connecting": "Connecting to the relay…",
+    "waiting": "Waiting for the other side…",
+    "handshake": "Agreeing on keys…",
+    "verifying": "Waiting for both sides to compare…",
+    "listing": "Reading the list…",
+    "deciding": "Waiting for the receiver's answer…",
+    "finishing": "Checking that everything is on disk…",
+}
+NOTICES: Final = {
+    "crowded": "A third side tried this code and was turned away.",
+    "draining": "The relay is about to stop; what runs may still finish.",
+    "peer-gone": "The relay lost the other side.",
+    "expired": "The relay says that the code has expired.",
+}
+LISTED: Final = 20
+"""Files named one by one; the rest is counted."""
+
+
+def place(output: str) -> str:
+    """Return where things go, as a person writes it."""
+    if output == "-":
+        return "standard output"
+    return "./" if output in (".", "./", "") else display_text(output, max_width=NAME_CELLS)
+
+
+def person(name: str, fingerprint: str, *, verified: bool = False) -> str:
+    """Return who the other side is: a claim in quotes, and what stands behind it."""
+    claim = f'calls itself "{display_text(name, max_width=NAME_CELLS)}"' if name else "no name"
+    if not fingerprint:
+        return f"{claim}, no identity" + (" (symbols compared)" if verified else "")
+    shown = display_text(fingerprint)
+    if all(letter in "0123456789abcdefABCDEF" for letter in fingerprint):
+        groups = [fingerprint[at : at + 4].upper() for at in range(0, len(fingerprint), 4)]
+        shown = " ".join(groups)
+    return f"{claim}, fingerprint {shown} ({'verified' if verified else 'not verified'})"
+
+
+def symbols(emoji: list[tuple[str, str]]) -> str:
+    """Return the symbols with their names, on one line."""
+    return "  ".join(f"{sign} {name}" for sign, name in emoji)
+
+
+def amount(files: int, folders: int, total_bytes: int) -> str:
+    """Return what an offer holds: 3 files, 1 folder, 1.2 GB."""
+    parts = [units.counted(files, "file")] if files or not folders else []
+    if folders:
+        parts.append(units.counted(folders, "folder"))
+    return ", ".join([*parts, units.size(total_bytes)])
+
+
+def other_machine(event: e.CodeAllocated, *, sending: bool) -> str:
+    """Return the exact line for the other machine."""
+    words = ["receive", event.code] if sending else ["send", "--code", event.code]
+    # A code without a number that is this weak is refused over there too.
+    refused = event.bits < UNNUMBERED_BITS_FLOOR and not event.code[:1].isdigit()
+    weak = ["--weak-code"] if refused else []
+    line = shlex.join(["tallow", *words, *weak, "--relay", event.relay])
+    return f"On the other machine:  {line}" + ("" if sending else " PATH")
+
+
+def code_with_relay(event: e.CodeAllocated) -> str:
+    """Return the whole code with the relay and its key, for a picture of it."""
+    pin = event.pin.removeprefix("sha256:")
+    return f"{event.code}@{event.relay}" + (f"#sha256:{pin}" if pin else "")
+
+
+def code_life(event: e.CodeAllocated) -> str:
+    """Return how long a code lives and what it is worth."""
+    return f"It works once, for {units.lifetime(event.expires_s)}."
+
+
+def weak_code(bits: float, *, numbered: bool) -> str:
+    """Return the warning for a code that somebody could guess."""
+    if numbered:
+        return f"warning: this code is easy to guess (about {bits:.0f} bits); it allows one try."
+    return (
+        f"warning: the relay's operator can try to guess this code (about {bits:.0f} bits);"
+        " a number in front of it (7-mycode) prevents that."
+    )
+
+
+def relay_connected(event: e.RelayConnected) -> str:
+    """Return which relay answers, and its key if it is new."""
+    where = f"Relay {display_text(event.relay)}"
+    if not event.first_use:
+        return f"{where}, over {display_text(event.transport)}."
+    pin = display_text(event.pin.removeprefix("sha256:")[:PIN_SHOWN_CHARS])
+    return f"{where}: first use, its key sha256:{pin}… is remembered."
+
+
+def relay_lost(event: e.RelayLost) -> str:
+    """Return that the link is being made again."""
+    why = f" ({display_text(event.why)})" if event.why else ""
+    return f"The link to the relay broke{why}; trying again in {units.elapsed(event.retry_s)}."
+
+
+def notice(kind: str) -> str:
+    """Return what the relay says about the room."""
+    return NOTICES.get(kind, f"The relay says: {display_text(kind, max_width=NAME_CELLS)}.")
+
+
+def code_guessed(event: e.CodeGuessed) -> str:
+    """Return that somebody joined with a wrong code."""
+    return f"Somebody joined with a wrong code ({event.counted} of {event.budget} tries)."
+
+
+def code_dropped(event: e.CodeDropped) -> str:
+    """Return that somebody left before confirming."""
+    end = "this code is dead" if event.dead else "the code still works"
+    return (
+        f"Somebody joined and left before proving the code"
+        f" ({event.counted} of {event.budget} tries); {end}."
+    )
+
+
+def same_wish(event: e.SameWishMet) -> str:
+    """Return that both sides want the same."""
+    wish = display_text(event.wish, max_width=NAME_CELLS)
+    return f"Somebody with this code also wants to {wish}; the code still works."
+
+
+def peer_refused(event: e.PeerRefused) -> str:
+    """Return why somebody who came was sent away."""
+    why = f" ({display_text(event.why)})" if event.why else ""
+    return f"Somebody came and left again: {display_text(event.message)}{why} Still waiting."
+
+
+def verify_step(step: str) -> str | None:
+    """Return where the comparison stands, None where a question says it."""
+    return {
+        "confirmed_here": "Confirmed here; waiting for the other side to compare.",
+        "confirmed_there": "The other side says that the symbols match.",
+        "done": "Both people compared the symbols: nobody is in between.",
+    }.get(step)
+
+
+def answered(event: e.OfferAnswered, *, kind: str, sending: bool) -> str | None:
+    """Return what was agreed; None for a no, which the error says."""
+    if not event.accepted:
+        return None
+    verb = "They accepted; sending" if sending else "Receiving"
+    what = "the stream" if kind == "stream" else amount(event.files, 0, event.total_bytes)
+    return f"{verb} {what}."
+
+
+def file_line(event: e.TransferFile) -> str:
+    """Return what became of one file."""
+    reason = f" ({display_text(event.reason)})" if event.reason else ""
+    return f"{event.status}: {display_text(event.path)}{reason}"
+
+
+def left_out(event: e.SourceSkipped) -> str:
+    """Return what will not be sent, and why."""
+    return f"left out: {display_text(event.path)} ({display_text(event.reason)})"
+
+
+def offer_sent(event: e.OfferSent) -> str:
+    """Return what the other side sees now."""
+    if event.kind == "stream":
+        return "Offering a stream."
+    if event.kind == "text":
+        return f"Sending the text ({units.size(event.total_bytes)})."
+    return f"Offering {amount(event.files, event.folders, event.total_bytes)}."
+
+
+def command_failed(event: e.CommandFailed) -> str:
+    """Return that something asked for had no effect."""
+    return f"warning: {display_text(event.message)}"
+
+
+def text_from(event: e.TextArrived, peer: e.PeerUp | None) -> list[str]:
+    """Return the lines that stand above a text on a terminal."""
+    fingerprint = peer.fingerprint if peer else ""
+    lines = [f"Text from: {person(event.name, fingerprint)}"]
+    if event.note:
+        lines.append(f'Note:      "{display_text(event.note)}"')
+    return lines
+
+
+def summary(event: e.TransferDone, *, kind: str, verbose: bool) -> str:
+    """Return the last line: what, how fast, where, and that the roots agree."""
+    received = event.direction == "receive"
+    if kind == "text" or not event.roots:
+        what = "Received the text" if received else "The text arrived"
+        return f"{what} ({units.size(event.total_bytes)})."
+    speed = units.rate(event.total_bytes / event.seconds) if event.seconds > 0 else ""
+    took = f"in {units.elapsed(event.seconds)}" + (f" ({speed})" if speed else "")
+    where = f" into {place(event.output)}" if received else ""
+    root = event.roots if verbose else f"{event.roots[:ROOT_SHOWN_CHARS]}…"
+    verb = "Received" if received else "Sent"
+    what = amount(event.files, 0, event.total_bytes)
+    if kind == "stream":
+        what = f"the stream, {units.size(event.total_bytes)},"
+    return f"{verb} {what} {took}{where} — BLAKE3 roots agree ({display_text(root)})"

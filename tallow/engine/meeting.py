@@ -1,0 +1,358 @@
+"""From a code to a confirmed session: a seat at the relay, then the handshake.
+
+The creator waits, one run at a time, and goes on waiting after a stranger left; the joiner tries
+once. Attempt counters are on disk before a reply leaves. It never decides to reopen a burnt code:
+that is an event out and a command back.
+Before: exchange.py. After: link.py serves rendezvous and handshake. Spec: docs/protocol.md §4–§5.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from tallow.engine import events as e
+from tallow.engine.attempt_book import AttemptBook
+from tallow.engine.commands import ReopenCode
+from tallow.engine.context import ExchangeContext
+from tallow.engine.link import Link, read_peer_frame
+from tallow.errors import (
+    CodeExpired,
+    CodeGuessed,
+    LinkError,
+    NoRelaySet,
+    PeerGone,
+    PeerVersion,
+    PlateLive,
+    RelayRefused,
+    RelayVersion,
+    RemoteProtocolError,
+    TallowError,
+    TimedOut,
+    WrongCode,
+)
+from tallow.protocol.address import RelayAddress
+from tallow.protocol.attempts import Verdict
+from tallow.protocol.code import Code
+from tallow.protocol.flights import SessionSecrets
+from tallow.protocol.handshake import AttemptCounted, CodeContext, Confirmed, Responder
+from tallow.protocol.rendezvous import (
+    PlateAllocated,
+    RelayNoticed,
+    Rendezvous,
+    SeatsPaired,
+    SeatTaken,
+    State,
+    Verb,
+)
+from tallow.protocol.session import Role
+from tallow.wire import relay as wire
+from tallow.wire import relay_auth
+
+BACK_OFF_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0, 30.0)
+STOOD_S = 120.0
+"""A link that stood so long was no part of the trouble before it."""
+
+
+@dataclass(slots=True)
+class Met:
+    """A confirmed handshake and the link that it ran over."""
+
+    link: Link
+    secrets: SessionSecrets
+    role: Role
+    code: Code
+
+
+async def connect(
+    context: ExchangeContext,
+    address: RelayAddress,
+    verb: Verb | Callable[[bytes], Awaitable[Verb]],
+) -> Link:
+    """Dial a relay and say the verb, or the one made for the relay's key hash.
+
+    The answer is the caller's to await.
+    """
+    connection = await context.ports.dialer.dial(address)
+    try:
+        auth_key = await _auth_key(context, connection.relay_key_hash)
+        if callable(verb):
+            verb = await verb(connection.relay_key_hash)
+    except BaseException:
+        connection.close()
+        await connection.closed()
+        raise
+    rendezvous = Rendezvous(
+        verb,
+        context.ports.rng.bytes,
+        auth_key=auth_key,
+        relay_key_hash=connection.relay_key_hash,
+    )
+    rendezvous.begin(context.ports.clock.now())
+    link = Link(connection, rendezvous, context.ports.clock)
+    context.links.append(link)
+    context.ring = link.ring
+    context.emit(
+        e.RelayConnected(
+            context.ticket,
+            relay=str(address),
+            pin=connection.relay_key_hash.hex(),
+            transport=connection.transport_name,
+            first_use=connection.first_use,
+        )
+    )
+    link.flush()
+    return link
+
+
+async def _auth_key(context: ExchangeContext, relay_key_hash: bytes) -> bytes | None:
+    """Stretch the relay's password, beside the loop, if one is set."""
+    if context.settings.relay_password is None:
+        return None
+    password = bytes(context.settings.relay_password.view()).decode()
+    return await context.ports.workers.submit(relay_auth.relay_key, password, relay_key_hash)
+
+
+def relay_of(context: ExchangeContext, code: Code | None = None) -> RelayAddress:
+    """Return the relay that a code names, or the one that is set; NoRelaySet if neither."""
+    address = code.relay if code is not None and code.relay else context.settings.relay
+    if address is None:
+        raise NoRelaySet
+    return address
+
+
+class Creator:
+    """Waits under a code until a session is confirmed."""
+
+    def __init__(
+        self,
+        context: ExchangeContext,
+        address: RelayAddress,
+        verb: Verb,
+        make_code: Callable[[str], Code],
+        make_context: Callable[[Code], CodeContext],
+        *,
+        expires_s: int,
+        link: Link | None = None,
+    ) -> None:
+        """``make_code`` turns the relay's plate into the code; ``link`` is one that waits."""
+        self._context = context
+        self._address = address
+        self._verb = verb
+        self._make_code = make_code
+        self._make_context = make_context
+        self._expires_s = expires_s
+        self._link = link
+        self._code: Code | None = None
+        self._pake: CodeContext | None = None
+        self._book: AttemptBook | None = None
+        self._expires_at = context.ports.clock.now() + expires_s
+
+    async def meet(self) -> Met:
+        """Return the first confirmed session.
+
+        Raises: CodeGuessed, CodeExpired, LinkError and its kin, Interrupted.
+        """
+        if self._link is None:
+            self._link = await connect(self._context, self._address, self._verb)
+        else:
+            self._allocated("")
+        tries = 0
+        while True:
+            connected_at = self._context.ports.clock.now()
+            try:
+                return await self._wait(self._link)
+            except PlateLive as error:
+                # After a broken link the relay may hold the old seat a little longer.
+                tries = await self._connect_again(error, tries, lost=tries > 0)
+            except (RelayRefused, RelayVersion, CodeExpired):
+                raise
+            except LinkError as error:
+                if self._context.ports.clock.now() - connected_at >= STOOD_S:
+                    tries = 0
+                tries = await self._connect_again(error, tries)
+
+    async def meet_again(self, link: Link) -> Met:
+        """Wait for another peer on a link whose session ended without a transfer."""
+        link.peer = link.transfer = None
+        self._put_out(link)
+        return await self.meet()
+
+    async def _connect_again(self, error: LinkError, tries: int, *, lost: bool = True) -> int:
+        """Make the link to the relay again while the code lives; returns the tries so far."""
+        if not lost or self._code is None or not self._code.plate or tries >= len(BACK_OFF_S):
+            raise error
+        if self._context.ports.clock.now() >= self._expires_at:
+            raise CodeExpired
+        if self._must_book().read().exhausted:
+            raise CodeGuessed
+        pause_s = BACK_OFF_S[tries]
+        why = error.why or error.message
+        self._context.emit(
+            e.RelayLost(self._context.ticket, str(self._address), why=why, retry_s=pause_s)
+        )
+        await self._context.pause(pause_s)
+        self._verb = wire.Claim(self._code.plate, self._expires_s)
+        try:
+            self._link = await connect(self._context, self._address, self._verb)
+        except LinkError as again:
+            return await self._connect_again(again, tries + 1)
+        return tries + 1
+
+    async def _wait(self, link: Link) -> Met:
+        while True:
+            event = link.poll()
+            match event:
+                case PlateAllocated():
+                    self._expires_s = event.expires_s
+                    self._allocated(event.plate)
+                case SeatTaken() if self._code is None:
+                    self._allocated("")
+                case SeatsPaired(seat="joiner"):
+                    raise LinkError("The relay gave this side the wrong seat.")
+                case SeatsPaired():
+                    met = await self._run(link, event.first)
+                    if met is not None:
+                        return met
+                case RelayNoticed():
+                    self._noticed(event)
+                case None:
+                    self._context.check_cancelled()
+                    await link.wait()
+                case _:
+                    pass
+
+    def _allocated(self, plate: str) -> None:
+        if self._code is not None:
+            return
+        code = self._code = self._make_code(plate)
+        self._pake = self._make_context(code)
+        key = f"{attempt_key(code, self._pake)}@{self._address}"
+        ports = self._context.ports
+        self._book = AttemptBook(ports.state, ports.clock, key, code.budget)
+        if self._book.read().exhausted:
+            raise CodeGuessed(
+                "This code was guessed too often in the last day.",
+                hint="Use another code, or leave --code out for a fresh one.",
+            )
+        relay_key = self._link.connection.relay_key_hash if self._link else b""
+        self._context.emit(
+            e.CodeAllocated(
+                self._context.ticket,
+                code=code.text,
+                relay=str(self._address),
+                pin=relay_key.hex(),
+                expires_s=self._expires_s,
+                bits=code.bits,
+                weak=not code.plate or code.budget < 3,
+            )
+        )
+        self._context.emit(e.TransferState(self._context.ticket, "waiting"))
+
+    def _noticed(self, event: RelayNoticed) -> None:
+        if event.kind == "expired":
+            raise CodeExpired
+        self._context.emit(e.RelayNotice(self._context.ticket, event.kind))
+
+    # --- one run ------------------------------------------------------------------------------
+
+    async def _run(self, link: Link, first: bytes) -> Met | None:
+        """Serve one joiner; None if it left, and waiting goes on."""
+        if self._pake is None or self._book is None or self._code is None:
+            raise LinkError("The relay paired this side before it had a code.")
+        if self._book.read().exhausted:
+            raise CodeGuessed
+        context = self._context
+        context.emit(e.PeerJoined(context.ticket))
+        counted = False
+        responder = Responder(self._pake, context.ports.rng.bytes, context.kem, context.own_flights)
+        responder.wait(context.ports.clock.now())
+        link.peer = responder
+        try:
+            if first:
+                responder.receive(read_peer_frame(first), context.ports.clock.now())
+            while True:
+                event = link.poll()
+                match event:
+                    case AttemptCounted():
+                        counted = True
+                        self._book.write(self._book.read().started())
+                        responder.attempt_stored()
+                    case Confirmed():
+                        self._book.write(self._book.read().confirmed())
+                        return Met(link, event.secrets, "responder", self._code)
+                    case RelayNoticed(kind="peer-gone") | SeatTaken():
+                        raise PeerGone("The other side left before the handshake was done.")
+                    case RelayNoticed():
+                        self._noticed(event)
+                    case None:
+                        context.check_cancelled()
+                        await link.wait()
+                    case _:
+                        pass
+        except WrongCode:
+            await self._guessed(link)
+        except (PeerGone, TimedOut, PeerVersion, RemoteProtocolError) as error:
+            self._broke_off(error, counted=counted)
+        self._put_out(link)
+        return None
+
+    async def _guessed(self, link: Link) -> None:
+        """Burn the code, unless the person reopens it while guesses are left."""
+        link.flush()
+        # Whatever the guesser still sends is not looked at.
+        link.peer = None
+        book = self._must_book()
+        attempts = book.read()
+        verdict = attempts.after_false_confirmation()
+        context = self._context
+        context.emit(
+            e.CodeGuessed(context.ticket, attempts.counted, attempts.budget, verdict is Verdict.ASK)
+        )
+        if verdict is Verdict.DEAD:
+            raise CodeGuessed
+        context.forget_answers(ReopenCode)
+        try:
+            while (answer := context.take_answer(ReopenCode)) is None:
+                if link.poll() is None:
+                    await link.wait()
+        except LinkError:
+            # Making the link again would reopen the code without the person's yes.
+            raise CodeGuessed from None
+        if not answer.reopen:
+            raise CodeGuessed
+
+    def _broke_off(self, error: TallowError, *, counted: bool) -> None:
+        context = self._context
+        if not counted:
+            # Nothing was tested: strangers who come and go cost the code nothing.
+            context.emit(e.PeerRefused(context.ticket, error.code, error.message, error.why))
+            return
+        attempts = self._must_book().read()
+        dead = attempts.after_drop() is Verdict.DEAD
+        context.emit(e.CodeDropped(context.ticket, attempts.counted, attempts.budget, dead))
+        if dead:
+            raise CodeGuessed(
+                "Too many joined and left without confirming; this code is dead.",
+                why="each of them may have been a guess",
+            )
+
+    def _put_out(self, link: Link) -> None:
+        link.flush()
+        link.peer = None
+        if link.rendezvous.state is State.PAIRED:
+            link.rendezvous.reopen()
+        self._context.emit(e.TransferState(self._context.ticket, "waiting"))
+
+    def _must_book(self) -> AttemptBook:
+        if self._book is None:
+            raise LinkError("The relay paired this side before it had a code.")
+        return self._book
+
+
+def attempt_key(code: Code, pake: CodeContext) -> str:
+    """Return under what name a code's guesses are counted."""
+    if code.plate:
+        return code.plate
+    return f"meet-{hashlib.sha256(pake.plate.encode()).hexdigest()[:4]}"

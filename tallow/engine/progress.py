@@ -1,0 +1,58 @@
+"""How fast and how long still: the same words on every front door come from these numbers.
+
+Speed is an average that forgets with a half-life of 3 s, the time left uses one of 10 s and stays
+silent for the first 3 s and the first percent. Pure: now is passed in.
+"""
+
+from __future__ import annotations
+
+SPEED_HALF_LIFE_S = 3.0
+ETA_HALF_LIFE_S = 10.0
+ETA_AFTER_S = 3.0
+ETA_AFTER_FRACTION = 0.01
+EMIT_EVERY_S = 0.25
+
+
+class _Average:
+    def __init__(self, half_life_s: float) -> None:
+        self._half_life_s = half_life_s
+        self.value = 0.0
+        self._weight = 0.0
+
+    def add(self, rate: float, span_s: float) -> None:
+        keep = 0.5 ** (span_s / self._half_life_s)
+        self._weight = self._weight * keep + (1 - keep)
+        self.value += (rate - self.value) * ((1 - keep) / self._weight)
+
+
+class Speedometer:
+    """Bytes in, rate and time left out."""
+
+    def __init__(self, now: float) -> None:
+        self._began_at = self._last_at = now
+        self._last_bytes = 0
+        self._speed = _Average(SPEED_HALF_LIFE_S)
+        self._slow = _Average(ETA_HALF_LIFE_S)
+
+    def update(self, done_bytes: int, now: float) -> None:
+        """Take how many bytes are done in all."""
+        span_s = now - self._last_at
+        if span_s <= 0:
+            return
+        rate = (done_bytes - self._last_bytes) / span_s
+        self._speed.add(rate, span_s)
+        self._slow.add(rate, span_s)
+        self._last_at, self._last_bytes = now, done_bytes
+
+    @property
+    def rate_bps(self) -> float:
+        """Bytes per second, smoothed."""
+        return self._speed.value
+
+    def eta_s(self, total_bytes: int | None, now: float) -> float | None:
+        """Return the seconds that remain, or None while that is a guess."""
+        if total_bytes is None or now - self._began_at < ETA_AFTER_S or self._slow.value <= 0:
+            return None
+        if self._last_bytes < total_bytes * ETA_AFTER_FRACTION:
+            return None
+        return (total_bytes - self._last_bytes) / self._slow.value

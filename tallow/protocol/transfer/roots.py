@@ -1,0 +1,53 @@
+"""How every file of an offer ended: its root, or why it failed. 32 bytes a file, no more.
+
+Both sides keep one and compare its digest at the end, so that "done" means the same set of files
+with the same content on both ends. Spec: docs/protocol.md §8.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tallow.crypto.tree import roots_digest
+from tallow.protocol.manifest import Selection
+from tallow.protocol.messages import FileEnd
+
+ROOT_BYTES = 32
+
+
+class RootTable:
+    """Roots by entry number, and the failures beside them."""
+
+    def __init__(self, entries: int) -> None:
+        self._roots = bytearray(ROOT_BYTES * entries)
+        self._known = Selection(entries)
+        self.failed: dict[int, str] = {}
+
+    def set(self, file_no: int, root: bytes) -> None:
+        """Record a root."""
+        self._roots[file_no * ROOT_BYTES : (file_no + 1) * ROOT_BYTES] = root
+        self._known.add(file_no)
+
+    def fail(self, file_no: int, reason: str) -> None:
+        """Record why a file has no root."""
+        self.failed[file_no] = reason
+
+    def root(self, file_no: int) -> bytes:
+        """Return a recorded root."""
+        return bytes(self._roots[file_no * ROOT_BYTES : (file_no + 1) * ROOT_BYTES])
+
+    def __contains__(self, file_no: int) -> bool:
+        return file_no in self._known
+
+    def digest(self) -> bytes:
+        """Return BLAKE3 over every (file number, root), in order."""
+        return roots_digest(self._items())
+
+    def failures(self, most: int) -> list[FileEnd]:
+        """Return the first failures in the form that travels."""
+        numbers = sorted(self.failed)[:most]
+        return [FileEnd(number, 0, b"", self.failed[number]) for number in numbers]
+
+    def _items(self) -> Iterator[tuple[int, bytes]]:
+        for file_no in self._known:
+            yield file_no, self.root(file_no)

@@ -1,0 +1,1 @@
+"""Tests of Tallow; the folders mirror the source."""

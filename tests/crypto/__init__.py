@@ -1,0 +1,1 @@
+"""Tests of tallow.crypto: answers known beforehand, published vectors, properties."""

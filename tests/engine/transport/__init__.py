@@ -1,0 +1,1 @@
+"""Tests of the transport: real TLS on the loopback, pins, streams of link frames."""

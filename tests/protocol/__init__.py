@@ -1,0 +1,1 @@
+"""Tests of the protocol machines, file by file."""

@@ -1,0 +1,1 @@
+"""The transfer machines, each alone and against a peer that cheats."""

@@ -1,0 +1,36 @@
+"""Jobs say how many file bytes they carry, because credit is counted in those."""
+
+from __future__ import annotations
+
+from tallow.protocol.bulk import BulkKeys, BulkSendChannel
+from tallow.protocol.transfer.jobs import (
+    LeavesJob,
+    PackJob,
+    StoreLeaves,
+    StorePack,
+    StreamJob,
+)
+from tallow.wire import limits
+
+RESERVED = BulkSendChannel(
+    1, "i", BulkKeys(bytes(32), bytes(32), bytes(16), 1, bytes(64))
+).reserve()
+
+
+def test_seal_jobs_count_what_they_will_carry() -> None:
+    """Leaves and packs exactly, a stream the most that it may turn out to be."""
+    assert LeavesJob(RESERVED, 0, 0, 0, (5, 5, 3), last=True).plain_bytes == 13
+    assert PackJob(RESERVED, ((0, 0), (1, 7), (2, 9))).plain_bytes == 16
+    assert StreamJob(RESERVED, 0, 0, 4).plain_bytes == 4 * limits.STREAM_LEAF_BYTES
+
+
+def test_store_jobs_count_what_arrived() -> None:
+    """Bytes in hand, not bytes announced."""
+    leaves = (memoryview(b"abc"), memoryview(b"d"))
+    assert StoreLeaves(0, 1, 0, 0, leaves).plain_bytes == 4
+    assert StorePack(0, ((1, memoryview(b"")), (2, memoryview(b"xy")))).plain_bytes == 2
+
+
+def test_a_job_does_not_print_its_key() -> None:
+    """A4: a job in a log shows no key material."""
+    assert "RecordKey(…)" in repr(LeavesJob(RESERVED, 0, 0, 0, (1,), last=True))

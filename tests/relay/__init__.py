@@ -1,0 +1,1 @@
+"""The relay: its mind in memory, its links on real sockets, its program in a process."""

@@ -1,0 +1,1 @@
+"""What travels: limits, codec, frames, relay messages and the password proof."""

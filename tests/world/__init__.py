@@ -1,0 +1,1 @@
+"""Two engines and a relay in memory: whole transfers, deterministic in time and order."""
