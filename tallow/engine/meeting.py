@@ -269,8 +269,10 @@ class Creator:
         responder = Responder(self._pake, context.ports.rng.bytes, context.kem, context.own_flights)
         responder.wait(context.ports.clock.now())
         link.peer = responder
+        gone = False
         try:
             if first:
+                self._still_there(link)
                 responder.receive(read_peer_frame(first), context.ports.clock.now())
             while True:
                 event = link.poll()
@@ -282,10 +284,16 @@ class Creator:
                     case Confirmed():
                         self._book.write(self._book.read().confirmed())
                         return Met(link, event.secrets, "responder", self._code)
-                    case RelayNoticed(kind="peer-gone") | SeatTaken():
-                        raise PeerGone("The other side left before the handshake was done.")
+                    case RelayNoticed(kind="peer-gone"):
+                        # The relay may free the seat itself; to free it again would put out
+                        # whoever came next.
+                        gone = True
+                    case SeatTaken():
+                        raise _left_early()
                     case RelayNoticed():
                         self._noticed(event)
+                    case None if gone:
+                        raise _left_early()
                     case None:
                         context.check_cancelled()
                         await link.wait()
@@ -297,6 +305,19 @@ class Creator:
             self._broke_off(error, counted=counted)
         self._put_out(link)
         return None
+
+    def _still_there(self, link: Link) -> None:
+        """Raise PeerGone if the joiner has left: the next one must not get its reply."""
+        gone = False
+        while (event := link.poll()) is not None:
+            if isinstance(event, SeatTaken):
+                raise _left_early()
+            if event == RelayNoticed("peer-gone"):
+                gone = True
+            elif isinstance(event, RelayNoticed):
+                self._noticed(event)
+        if gone:
+            raise _left_early()
 
     async def _guessed(self, link: Link) -> None:
         """Burn the code, unless the person reopens it while guesses are left."""
@@ -349,6 +370,10 @@ class Creator:
         if self._book is None:
             raise LinkError("The relay paired this side before it had a code.")
         return self._book
+
+
+def _left_early() -> PeerGone:
+    return PeerGone("The other side left before the handshake was done.")
 
 
 def attempt_key(code: Code, pake: CodeContext) -> str:

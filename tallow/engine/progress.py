@@ -6,6 +6,8 @@ silent for the first 3 s and the first percent. Pure: now is passed in.
 
 from __future__ import annotations
 
+from tallow.errors import TimedOut
+
 SPEED_HALF_LIFE_S = 3.0
 ETA_HALF_LIFE_S = 10.0
 ETA_AFTER_S = 3.0
@@ -56,3 +58,23 @@ class Speedometer:
         if self._last_bytes < total_bytes * ETA_AFTER_FRACTION:
             return None
         return (total_bytes - self._last_bytes) / self._slow.value
+
+
+class Stall:
+    """Gives up an exchange in which nothing moves although the other side still answers."""
+
+    def __init__(self) -> None:
+        self._marker: object = None
+        self._since = 0.0
+
+    def check(
+        self, marker: object, now: float, limit_s: float | None, wake_at: float
+    ) -> float | None:
+        """Return when to look again; TimedOut if ``marker`` stayed the same for ``limit_s``."""
+        if marker != self._marker or limit_s is None:
+            self._marker, self._since = marker, now
+        if limit_s is None:
+            return wake_at or None
+        if now - self._since >= limit_s:
+            raise TimedOut(f"The other side answers, but nothing has moved for {limit_s:.0f} s.")
+        return min(self._since + limit_s, wake_at or self._since + limit_s)

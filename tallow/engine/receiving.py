@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from functools import partial
 from typing import TypeVar
 
 from tallow.engine import events as e
@@ -19,15 +18,13 @@ from tallow.engine.context import ExchangeContext
 from tallow.engine.greeting import Conversation, check_event
 from tallow.engine.lane import StoreLane
 from tallow.engine.naming import NameQueue
-from tallow.engine.ports import Ports
-from tallow.engine.progress import EMIT_EVERY_S, Speedometer
-from tallow.engine.storage.inbox import Inbox
-from tallow.engine.storage.journal import JournalHead, journal_key
+from tallow.engine.offer import offer_entry, offer_event, sink_for
+from tallow.engine.progress import EMIT_EVERY_S, Speedometer, Stall
+from tallow.engine.storage.journal import JournalHead
 from tallow.engine.storage.sink import Sink
-from tallow.engine.storage.stdio import StdoutSink
 from tallow.engine.storage.target import STDOUT, Target, plan_target
 from tallow.errors import DiskFull, NotVerified, OfferDeclined
-from tallow.protocol.manifest import EntryKind, Manifest, Selection
+from tallow.protocol.manifest import EntryKind, Selection
 from tallow.protocol.messages import TransferMessage, Verified
 from tallow.protocol.session import BulkReceived
 from tallow.protocol.transfer.receiver import (
@@ -42,8 +39,6 @@ from tallow.protocol.transfer.receiver import (
 )
 from tallow.wire import limits
 
-ENTRIES_SHOWN = 50
-STDOUT_DESCRIPTOR = 1
 R = TypeVar("R")
 
 
@@ -74,13 +69,14 @@ class Receiving:
         self._syncing = False
         self._files = 0
         self._bytes: int | None = 0
-        self._named = 0
+        self._named = self._messages = 0
         self._arrived = False
         self._path = ""
 
     async def run(self) -> e.TransferDone:
         """Serve one offer and return the final event; a TallowError ends it early."""
         self._context.emit(e.TransferState(self._context.ticket, "listing"))
+        stall = Stall()
         try:
             for message in self._early:
                 self._take_message(message)
@@ -90,12 +86,31 @@ class Receiving:
                 self._context.check_cancelled()
                 self._sync_if_due()
                 self._show_progress()
+                limit_s = self._stall_limit_s()
+                wake_at = stall.check(self._moved(), self._clock.now(), limit_s, self._emit_at)
                 if not busy and self._done is None:
-                    await self._link.wait(self._emit_at or None)
+                    await self._link.wait(wake_at)
         except BaseException:
             await self._abandon()
             raise
         return self._done
+
+    def _moved(self) -> object:
+        """Return what changes whenever the exchange moves on."""
+        receiver = self._receiver
+        return receiver.state, self._messages, receiver.stored_bytes, self._named
+
+    def _stall_limit_s(self) -> float | None:
+        """Return how long nothing may move: a person and a stream have all the time they want."""
+        match self._receiver.state:
+            case State.DECIDING | State.DONE:
+                return None
+            case State.RECEIVING if self._bytes is None:
+                return None
+            case State.IDLE | State.RECEIVING | State.FINISHING:
+                return limits.STALLED_S
+            case _:
+                return limits.PEER_SILENT_MAX_S
 
     async def _abandon(self) -> None:
         futures = [future for future, _ in self._work]
@@ -125,6 +140,7 @@ class Receiving:
 
     def _take_message(self, message: TransferMessage | Verified | None) -> None:
         if message is not None and not isinstance(message, Verified):
+            self._messages += 1
             self._receiver.receive(message, self._clock.now())
 
     def _take_events(self) -> bool:
@@ -201,27 +217,9 @@ class Receiving:
 
     def _show_offer(self, offer: OfferReceived, target: Target) -> None:
         self._target = target
-        manifest = offer.manifest
         self._context.forget_answers(AcceptOffer, DeclineOffer)
-        self._context.emit(
-            e.OfferReceived(
-                self._context.ticket,
-                kind="stream" if offer.kind == "stream" else "files",
-                files=manifest.files,
-                folders=manifest.folders,
-                total_bytes=manifest.total_bytes,
-                free_bytes=target.free_bytes,
-                note=offer.note,
-                entries=self.entries(0, ENTRIES_SHOWN),
-                flags=sorted(target.risks),
-                conflicts=len(target.existing),
-                output=target.shown,
-                verified=self._conversation.verified,
-                fingerprint=self._conversation.fingerprint,
-                name=self._conversation.peer_name,
-                on_conflict=self._command.on_conflict,
-            )
-        )
+        context = self._context
+        context.emit(offer_event(context.ticket, offer, target, self._conversation, self._command))
         self._context.emit(e.TransferState(self._context.ticket, "deciding"))
 
     def entries(self, start: int, count: int) -> list[e.OfferEntry]:
@@ -230,7 +228,7 @@ class Receiving:
         if target is None:
             return []
         numbers = range(start, min(start + count, target.manifest.entries))
-        return [_offer_entry(target, number) for number in numbers]
+        return [offer_entry(target, number) for number in numbers]
 
     def _take_answers(self) -> bool:
         waiting = self._receiver.state is State.DECIDING and self._sink is None
@@ -267,7 +265,7 @@ class Receiving:
         streams = any(entry.kind is EntryKind.STREAM for entry in files)
         self._bytes = None if streams else total
 
-        sink = self._sink = _sink_for(target, answer, self._context.ports)
+        sink = self._sink = sink_for(target, answer, self._context.ports)
         self._run_beside(
             lambda: sink.prepare(selection), lambda _: self._begin(sink, selection, total)
         )
@@ -373,24 +371,3 @@ class Receiving:
             roots=roots,
             output=output,
         )
-
-
-def _sink_for(target: Target, answer: AcceptOffer, ports: Ports) -> Sink:
-    if target.folder is None:
-        return StdoutSink(STDOUT_DESCRIPTOR)
-    key = partial(journal_key, ports.state, ports.rng)
-    return Inbox(target, answer.on_conflict, ports.rng.bytes, key)
-
-
-def _offer_entry(target: Target, number: int) -> e.OfferEntry:
-    manifest: Manifest = target.manifest
-    entry = manifest.entry(number)
-    kinds = {EntryKind.FILE: "file", EntryKind.FOLDER: "folder", EntryKind.STREAM: "stream"}
-    return e.OfferEntry(
-        number=number,
-        path=entry.path,
-        target="/".join(target.parts(number)),
-        kind=kinds[entry.kind],  # type: ignore[arg-type]  # the three literals, by value
-        size=entry.size,
-        flags=target.entry_risks(number),
-    )

@@ -12,7 +12,7 @@ from tallow.engine import events as e
 from tallow.engine.context import ExchangeContext
 from tallow.engine.greeting import Conversation, check_event
 from tallow.engine.lane import Sealed, SealLane
-from tallow.engine.progress import EMIT_EVERY_S, Speedometer
+from tallow.engine.progress import EMIT_EVERY_S, Speedometer, Stall
 from tallow.engine.storage.outbox import Outbox, ReadFailed, Skipped
 from tallow.engine.storage.stdio import StreamSource
 from tallow.errors import RemoteProtocolError
@@ -20,6 +20,7 @@ from tallow.protocol.manifest import EntryKind, Manifest
 from tallow.protocol.messages import TransferMessage, Verified
 from tallow.protocol.transfer.jobs import LeavesJob, PackJob, StreamJob
 from tallow.protocol.transfer.sender import Accepted, Delivered, Sender, State
+from tallow.wire import limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class Sending:
     async def run(self) -> e.TransferDone:
         """Offer, send, and return the final event; a TallowError ends it early."""
         self._offer()
+        stall = Stall()
         try:
             for message in self._early:
                 self._take_message(message)
@@ -68,12 +70,23 @@ class Sending:
                 busy = self._take_events() | self._move()
                 self._context.check_cancelled()
                 self._show_progress()
+                wake_at = stall.check(
+                    (self._sender.state, self._sender.stored_bytes, self._sender.ended_files),
+                    self._clock.now(),
+                    self._stall_limit_s(),
+                    self._emit_at,
+                )
                 if event is None and not busy:
-                    await self._link.wait(self._emit_at or None)
+                    await self._link.wait(wake_at)
         finally:
             await self._lane.stop()
         self._show_progress(last=True)
         return self._done(self._delivered)
+
+    def _stall_limit_s(self) -> float | None:
+        """Return how long nothing may move: a stream has all the time it wants."""
+        moving = self._sender.state in (State.SENDING, State.FINISHING)
+        return limits.STALLED_S if moving and self._accepted_bytes is not None else None
 
     def _offer(self) -> None:
         manifest, context = self._source.manifest, self._context

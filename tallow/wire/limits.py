@@ -113,6 +113,8 @@ SESSION_CONNECTIONS_MAX: Final = 16
 HANDSHAKE_MAX_S: Final = 10.0
 PEER_SILENT_MAX_S: Final = 60.0
 PEER_PING_EVERY_S: Final = 15.0
+STALLED_S: Final = 600.0
+"""A transfer of files in which nothing moves for so long is given up; a stream may rest."""
 DECISION_MAX_S: Final = 600.0
 """An offer waits ten minutes for an answer."""
 ATTEMPTS_MAX: Final = 3

@@ -6,6 +6,7 @@ an authenticated peer is still not believed.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TypeVar
 
 from tallow.crypto.tree import leaf_hash, manifest_root, root_hash
@@ -28,6 +29,7 @@ from tallow.protocol.messages import (
     OfferEnd,
     Page,
     Start,
+    TextShown,
     Trailer,
 )
 from tallow.protocol.rendezvous import RelayNoticed
@@ -108,6 +110,10 @@ class Stranger:
                     await link.wait()
                 case _:
                     pass
+
+    def goes_on_pinging(self) -> asyncio.Task[TextShown]:
+        """Serve the session in the background, pings and all, and say nothing else."""
+        return asyncio.create_task(self.hears(TextShown))
 
     async def leave(self) -> None:
         """Close the connection without a word."""

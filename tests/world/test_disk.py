@@ -128,7 +128,7 @@ async def test_done_means_durable(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 @virtual
 async def test_a_journal_stands_while_a_long_transfer_runs(tmp_path: Path) -> None:
-    """C3: what is durable is listed beside the target while it runs, and gone when it is done."""
+    """What is durable is listed beside the target while it runs, and gone when it is done."""
     seen: set[str] = set()
     async with a_world(tmp_path) as world:
         alice, bob = await world.pair()

@@ -14,12 +14,10 @@ from tallow.wire.frames import LinkType, PeerType, encode_link, encode_peer
 from tests.fakes import MemoryState, virtual
 from tests.world import faults
 from tests.world.relay import ADDRESS, MemoryConnection
-from tests.world.stranger import Stranger
 from tests.world.world import Person, World, a_world
 
 RIGHT = "7-violet-tugboat-8142-xylophone-marzipan"
 WRONG = "7-violet-tugboat-8142-xylophone-almond"
-DAY_S = 86_400.0
 
 
 async def _wait_as_creator(world: World, state: MemoryState | None = None) -> tuple[Person, int]:
@@ -188,7 +186,7 @@ async def test_counters_survive_a_restart(tmp_path: Path) -> None:
         assert not alice.all(e.CodeAllocated)
     async with a_world(tmp_path / "4") as world:
         alice = await world.person("alice", state=state)
-        alice.clock.set_wall(alice.clock.wall() + DAY_S + 10)
+        alice.clock.set_wall(alice.clock.wall() + 86_410)
         await alice.code(alice.submit(SendText("hi", SendOptions(code=RIGHT))))
 
 
@@ -338,6 +336,27 @@ async def test_a_quiet_joiner_is_put_out(tmp_path: Path) -> None:
 
 
 @virtual
+async def test_who_left_already_gets_no_reply(tmp_path: Path) -> None:
+    """A joiner that came and went unseen costs nothing, and its reply never reaches the next."""
+    async with a_world(tmp_path) as world:
+        alice, ticket = await _wait_as_creator(world)
+        hasty, bob = await world.person("hasty"), await world.person("bob")
+        to_alice = world.relay.connections[0].down
+        to_alice.hold("test")
+        came = hasty.submit(Receive(RIGHT))
+        await hasty.hears(e.RelayConnected)
+        await hasty.sleep(0.02)
+        hasty.cancel(came)
+        await hasty.fails(came)
+        getting = bob.submit(Receive(RIGHT))
+        await bob.sleep(0.1)
+        to_alice.let_go("test")
+        await bob.done(getting)
+        await alice.done(ticket)
+        assert not alice.all(e.CodeDropped)
+
+
+@virtual
 async def test_a_false_reply_is_a_wrong_code(tmp_path: Path) -> None:
     """A2: any altered bit of M2's tag is WrongCode at the joiner and a guess at the creator."""
     async with a_world(tmp_path) as world:
@@ -377,22 +396,5 @@ async def test_an_own_flight_sent_back_is_refused(tmp_path: Path) -> None:
         assert (await alice.fails(joining)).exit_code in (5, 6)
         refused = await alice.hears(e.PeerRefused)
         assert "own first message" in refused.message
-        await bob.done(bob.submit(Receive(RIGHT)))
-        await alice.done(ticket)
-
-
-@virtual
-async def test_versions_that_do_not_meet(tmp_path: Path) -> None:
-    """A3: another protocol version is said on both sides, and the creator waits on."""
-    async with a_world(tmp_path) as world:
-        alice, ticket = await _wait_as_creator(world)
-        future, bob = await world.person("future"), await world.person("bob")
-        stranger = Stranger(future)
-        error = await stranger.fails_to_join(RIGHT, versions=(2, 3))
-        assert (error.code, error.exit_code) == ("peer-version", 4)
-        refused = await alice.hears(e.PeerRefused)
-        assert refused.code == "peer-version"
-        assert "they speak 2, 3" in refused.why
-        assert "attempts.json" not in alice.state.content
         await bob.done(bob.submit(Receive(RIGHT)))
         await alice.done(ticket)

@@ -360,3 +360,25 @@ async def test_a_reason_is_the_peers_claim(tmp_path: Path, text: str) -> None:
         assert error.why == text
         assert text not in error.message
         await stranger.leave()
+
+
+@pytest.mark.parametrize("until", ["offer", "half a list", "start", "half a file"])
+@virtual
+async def test_a_sender_that_only_pings(tmp_path: Path, until: str) -> None:
+    """X17: a sender that is alive and moves nothing is given up in ten minutes, exit 5."""
+    async with a_world(tmp_path) as world:
+        bob, getting, stranger = await _meet(world)
+        if until == "half a list":
+            stranger.say(Offer(1, "files", 2, 2, 0), Page(1, 0, stranger.raw_page([file("a")])))
+        elif until != "offer":
+            await stranger.start(stranger.offer(file("large", 200_000)))
+            if until == "half a file":
+                stranger.bulk(leaves(0, 0, b"x" * 65536, last=False))
+        pinging = stranger.goes_on_pinging()
+        error = await bob.fails(getting)
+        assert (error.code, error.exit_code) == ("timed-out", 5)
+        assert bob.clock.now() - 1000 < 700
+        assert tree(bob.folder / "in") == {}
+        with pytest.raises(Gone):
+            await pinging
+        await stranger.leave()

@@ -24,7 +24,7 @@ from tallow.protocol.messages import (
 )
 from tallow.wire import limits
 from tests.fakes import SeededRng, virtual
-from tests.world.stranger import Stranger
+from tests.world.stranger import Gone, Stranger
 from tests.world.world import Person, World, a_world, make
 
 SOME = SeededRng("hostile receiver").bytes(200_000)
@@ -166,4 +166,19 @@ async def test_a_choice_is_respected(tmp_path: Path) -> None:
         sent = await alice.done(sending)
         assert (sent.files, sent.failed) == (1, 0)
         assert (await alice.hears(e.OfferAnswered)).total_bytes == 1
+        await stranger.leave()
+
+
+@virtual
+async def test_a_receiver_that_only_pings(tmp_path: Path) -> None:
+    """X17: a receiver that says yes and then stores nothing is given up in time, exit 5."""
+    async with a_world(tmp_path) as world:
+        alice, sending, stranger, offered = await _meet(world)
+        stranger.say(_accept(offered))
+        pinging = stranger.goes_on_pinging()
+        error = await alice.fails(sending)
+        assert (error.code, error.exit_code) == ("timed-out", 5)
+        assert alice.clock.now() - 1000 < 700
+        with pytest.raises(Gone):
+            await pinging
         await stranger.leave()

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from tallow.engine import events as e
-from tallow.engine import receiving
 from tallow.engine.commands import Receive, SendFiles, SendOptions, SendStream, SendText
 from tallow.wire import limits
 from tests.fakes import SeededRng, virtual
@@ -97,7 +96,7 @@ async def test_only_folders_arrive(tmp_path: Path) -> None:
 
 @virtual
 async def test_many_small_files_arrive(tmp_path: Path) -> None:
-    """C9: more files than a page or a record holds arrive, each with its own content."""
+    """More files than a page or a record holds arrive, each with its own content."""
     content: dict[str, bytes | None] = {
         f"many/{number % 7}/{number}": b"%d" % number * (number % 50) for number in range(1500)
     }
@@ -262,7 +261,7 @@ async def test_a_stream_goes_to_standard_output(
         alice, bob = await world.pair()
         out = tmp_path / "standard output"
         with out.open("wb") as stdout, piped(SOME[:900_000], monkeypatch):
-            monkeypatch.setattr(receiving, "STDOUT_DESCRIPTOR", stdout.fileno())
+            monkeypatch.setattr("tallow.engine.offer.STDOUT_DESCRIPTOR", stdout.fileno())
             sending = alice.submit(SendStream())
             command = Receive(
                 await alice.code(sending), output=str(bob.folder), streams_to_stdout=True
@@ -284,7 +283,7 @@ async def test_a_single_file_goes_to_standard_output(
             make(alice.folder, {"file": SOME[:size]})
             out = tmp_path / f"out {size}"
             with out.open("wb") as stdout:
-                monkeypatch.setattr(receiving, "STDOUT_DESCRIPTOR", stdout.fileno())
+                monkeypatch.setattr("tallow.engine.offer.STDOUT_DESCRIPTOR", stdout.fileno())
                 sending = alice.submit(SendFiles((str(alice.folder / "file"),)))
                 await bob.done(bob.submit(Receive(await alice.code(sending), output="-")))
                 await alice.done(sending)
@@ -384,3 +383,18 @@ async def test_two_transfers_run_in_one_engine(tmp_path: Path) -> None:
             await bob.done(bob.submit(Receive(await alice.code(ticket), output=str(output))))
             await alice.done(ticket)
         assert tree(bob.folder) == {"a": None, "a/a": b"1", "b": None, "b/b": b"2"}
+
+
+@virtual
+async def test_an_archive_stays_an_archive(tmp_path: Path) -> None:
+    """X01: whatever a file claims to be, it arrives as one file; nothing is ever unpacked."""
+    archive = b"PK\x03\x04" + SOME[:200]
+    async with a_world(tmp_path) as world:
+        alice, bob = await world.pair()
+        make(alice.folder, {"p/evil.zip": archive, "p/evil.tar.gz": b"\x1f\x8b" + SOME[:50]})
+        sending, getting = await world.send(alice, bob, alice.folder / "p")
+        await alice.done(sending)
+        await bob.done(getting)
+        assert tree(bob.folder / "in") == {
+            "p": None, "p/evil.zip": archive, "p/evil.tar.gz": b"\x1f\x8b" + SOME[:50],
+        }  # fmt: skip

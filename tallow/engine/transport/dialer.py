@@ -83,7 +83,11 @@ class SystemDialer:
         except ssl.SSLError as error:
             raise RelayUnreachable(
                 f"Something at {address} answers, but it is no Tallow relay.",
-                why=(error.reason or "TLS failed").replace("_", " ").lower(),
+                why=(getattr(error, "reason", None) or "TLS failed").replace("_", " ").lower(),
+            ) from None
+        except ValueError as error:
+            raise RelayUnreachable(
+                f"Something at {address} answers, but it is no Tallow relay.", why=str(error)
             ) from None
         except OSError as error:
             raise RelayUnreachable(

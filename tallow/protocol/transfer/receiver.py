@@ -205,11 +205,11 @@ class Receiver:
             case Start():
                 self._rules.remote(Step.START)
                 self._start(data)
-            case Trailer():
+            case Trailer() if data.offer == self._must_offer().offer:
                 self._rules.remote(Step.TRAILER)
                 for end in data.files:
                     self._take_file_end(end)
-            case Finish():
+            case Finish() if data.offer == self._must_offer().offer:
                 self._rules.remote(Step.FINISH)
                 self._finish(data, now)
             case _:

@@ -11,8 +11,11 @@ from collections.abc import Iterator
 from tallow.crypto.tree import roots_digest
 from tallow.protocol.manifest import Selection
 from tallow.protocol.messages import FileEnd
+from tallow.wire import limits
 
 ROOT_BYTES = 32
+ONE_OF_MANY = "one of many that failed"
+"""Stands in for later reasons: they are a peer's words, and a million would be a gigabyte."""
 
 
 class RootTable:
@@ -29,8 +32,9 @@ class RootTable:
         self._known.add(file_no)
 
     def fail(self, file_no: int, reason: str) -> None:
-        """Record why a file has no root."""
-        self.failed[file_no] = reason
+        """Record that a file failed, and why if there is still room for reasons."""
+        room = len(self.failed) < limits.ROOTS_PER_TRAILER
+        self.failed[file_no] = reason if room else ONE_OF_MANY
 
     def root(self, file_no: int) -> bytes:
         """Return a recorded root."""

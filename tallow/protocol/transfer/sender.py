@@ -174,13 +174,13 @@ class Sender:
             case Accept():
                 self._rules.remote(Step.ACCEPT)
                 self._start(data)
-            case Decline():
+            case Decline() if data.offer == OFFER_NO:
                 self._rules.remote(Step.DECLINE)
                 raise OfferDeclined(why=data.reason)
-            case Stored():
+            case Stored() if data.offer == OFFER_NO:
                 self._rules.remote(Step.STORED)
                 self._must_send().credit(data)
-            case Complete():
+            case Complete() if data.offer == OFFER_NO:
                 self._rules.remote(Step.COMPLETE)
                 self._complete(data)
             case TextShown():

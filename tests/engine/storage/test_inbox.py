@@ -324,7 +324,7 @@ def test_small_files_are_synced_one_by_one_elsewhere(
 
 
 def test_the_journal_lists_only_what_was_synced(tmp_path: Path) -> None:
-    """C3: leaves are in the journal after the sync that made them durable, never before."""
+    """Leaves are in the journal after the sync that made them durable, never before."""
     box = inbox_for(tmp_path, file("big", 100_000))
     box.store_leaves(leaves(0, 0, b"0123"))
     assert not list(tmp_path.glob("*.journal"))

@@ -74,7 +74,7 @@ def test_a_short_write_is_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_torn_end_is_dropped(tmp_path: Path) -> None:
-    """C3: a crash while the last entry was written costs that entry and no other."""
+    """A crash while the last entry was written costs that entry and no other."""
     whole = written(tmp_path, ENTRIES[:3])
     full = written(tmp_path, ENTRIES[:3], ENTRIES[3:])
     for end in range(len(whole), len(full)):
@@ -119,7 +119,9 @@ FALSE_ENTRIES = {
     "unknown": msgspec.msgpack.encode(["other", 1]),
     "negative": msgspec.msgpack.encode(["named", -1]),
     "a huge number": msgspec.msgpack.encode(["named", limits.MANIFEST_ENTRIES_MAX]),
-    "a path for a part": msgspec.msgpack.encode(["part", 1, [], "../.tallow-0123456789abcdef.part"]),
+    "a path for a part": msgspec.msgpack.encode(
+        ["part", 1, [], "../.tallow-0123456789abcdef.part"]
+    ),
     "another name": msgspec.msgpack.encode(["part", 1, [], "precious"]),
     "a name and a line": msgspec.msgpack.encode(["part", 1, [], PART + "\n"]),
     "depth": b"\x91" * 5000,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tallow.crypto.tree import roots_digest
 from tallow.protocol.messages import FileEnd
-from tallow.protocol.transfer.roots import RootTable
+from tallow.protocol.transfer.roots import ONE_OF_MANY, RootTable
+from tallow.wire import limits
 
 
 def root(number: int) -> bytes:
@@ -53,3 +54,14 @@ def test_failures_travel_in_order_and_are_capped() -> None:
         table.fail(number, f"no {number}")
     assert table.failures(2) == [FileEnd(2, 0, b"", "no 2"), FileEnd(5, 0, b"", "no 5")]
     assert len(table.failures(100)) == 3
+
+
+def test_reasons_of_a_peer_take_bounded_memory() -> None:
+    """X10, X17: every failure is counted, but only the first thousand keep their reason."""
+    most = limits.ROOTS_PER_TRAILER
+    table = RootTable(3 * most)
+    for number in range(3 * most):
+        table.fail(number, f"reason {number}")
+    assert len(table.failed) == 3 * most
+    assert table.failed[most - 1] == f"reason {most - 1}"
+    assert {table.failed[number] for number in range(most, 3 * most)} == {ONE_OF_MANY}

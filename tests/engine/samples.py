@@ -1,0 +1,35 @@
+"""One sample of every event, as an exchange would emit it."""
+
+from __future__ import annotations
+
+from tallow.engine import events as e
+
+ENTRY = e.OfferEntry(0, "a\u202eb", "a_b", "file", 5, ["bidi", "renamed"])
+EVERY: list[e.AnyEvent] = [
+    e.RelayConnected(1, "relay.test:4433", "00" * 32, "tcp", first_use=True),
+    e.RelayLost(1, "relay.test:4433", "reset", 2.0),
+    e.RelayNotice(1, "crowded"),
+    e.CodeAllocated(1, "7-a-b-c", "relay.test:4433", "00" * 32, 3600, 28.0, weak=False),
+    e.CodeGuessed(1, 1, 3, can_reopen=True),
+    e.CodeDropped(1, 3, 3, dead=True),
+    e.PeerJoined(1),
+    e.PeerRefused(1, "peer-version", "Other version.", "they speak 2"),
+    e.PeerUp(1, "Bob", "ab cd", [("⛵", "boat")], "12345", "initiator", "00ff", verify=True),
+    e.SameWishMet(1, "send"),
+    e.VerifyStep(1, "needed"),
+    e.SourceSkipped(1, "p/link", "it is a symbolic link"),
+    e.OfferSent(1, "files", 1, 0, 5),
+    e.OfferReceived(
+        1, "files", 1, 0, 5, 10**12, "note", [ENTRY], ["bidi"], 0, "/tmp/", verified=False,
+        fingerprint="", name="Alice", on_conflict="ask",
+    ),
+    e.OfferAnswered(1, accepted=True, files=1, total_bytes=5),
+    e.TextArrived(1, "text", "note", "Alice"),
+    e.TransferAdded(1, "send"),
+    e.TransferState(1, "waiting"),
+    e.TransferProgress(1, "sending", 3, None, 0, 1, 1.5, None, "a"),
+    e.TransferFile(1, "a", "failed", "it vanished"),
+    e.TransferDone(1, "send", 1, 5, 0.5, 0, "00" * 32, ""),
+    e.TransferError(1, "peer-gone", "Gone.", "why", "hint", 5),
+    e.CommandFailed(1, "This transfer has ended."),
+]  # fmt: skip
