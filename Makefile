@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test e2e lint types fmt clean
+.PHONY: help demo test e2e bench fuzz lint types fmt clean
 
 PYTHON ?=
 BIN := .venv/bin
@@ -28,6 +28,16 @@ e2e: $(READY) ## tests with tmux, root or the network lab; skipped with a reason
 	    echo "make e2e: this tree has no end-to-end tests."; exit 0; \
 	  fi; \
 	  exit $$code; }
+
+bench: $(READY) ## every measurement, in a row; peers on PATH take part (docs/benchmarks.md)
+	$(BIN)/python -m bench.startup
+	$(BIN)/python -m bench.transfer
+	$(BIN)/python -m bench.relay_load
+	$(BIN)/python -m bench.handshake
+
+FUZZ_SECONDS ?= 30
+fuzz: $(READY) ## every decoder under mutated bytes, ten minutes in all (FUZZ_SECONDS=30 for each)
+	$(BIN)/python -m tests.fuzz.run --seconds $(FUZZ_SECONDS)
 
 lint: $(READY) ## ruff, formatting, import contracts
 	$(BIN)/ruff check .

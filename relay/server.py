@@ -126,7 +126,7 @@ class RelayServer:
     def admit(self, wire: TlsWire, address: str) -> Link:
         """Give a new connection its link."""
         self._wires.add(wire)
-        self.buffers.share_among(len(self._wires))
+        self.buffers.share_among(2 * self.hub.pairs())
         return self.switch.open(wire, address, self.now())
 
     def may_be_refused_in_words(self) -> bool:
@@ -137,7 +137,7 @@ class RelayServer:
     def left(self, wire: TlsWire) -> None:
         """Note that a connection is gone."""
         self._wires.discard(wire)
-        self.buffers.share_among(len(self._wires))
+        self.buffers.share_among(2 * self.hub.pairs())
         self._changed.set()
 
     # --- inside -------------------------------------------------------------------------------

@@ -44,7 +44,7 @@ class ReadBuffers:
         self.sealed = self._sealed
 
     def share_among(self, links: int) -> None:
-        """Size one read so that all links together stay within RELAY_CHUNKS_BYTES.
+        """Size one read so that all links of pairs together stay within RELAY_CHUNKS_BYTES.
 
         OpenSSL's BIOs keep the size of the largest chunk that went through them.
         """
@@ -79,9 +79,9 @@ class TlsWire(asyncio.BufferedProtocol):
         self._loop = asyncio.get_running_loop()
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
-        self._tls = house.context.wrap_bio(self._incoming, self._outgoing, server_side=True)
-        # typeshed does not know the form that reads into a buffer and returns a count.
-        self._read_into: Callable[[int, memoryview], int] = self._tls.read  # type: ignore[assignment]
+        self._tls: ssl.SSLObject | None = None
+        """Made at the first byte: whoever only connects costs no OpenSSL state."""
+        self._read_into: Callable[[int, memoryview], int]
         self._transport: asyncio.Transport | None = None
         self._link: Link | None = None
         self._early: bytearray | None = bytearray()
@@ -103,7 +103,10 @@ class TlsWire(asyncio.BufferedProtocol):
         self._link = self._house.admit(self, str(peer[0]) if peer else "")
 
     def get_buffer(self, _sizehint: int) -> memoryview:
-        return self._house.buffers.sealed
+        # Only a pair's bulk is read in large chunks: a stranger's would stay in OpenSSL's BIO.
+        if self._link is not None and self._link.settled:
+            return self._house.buffers.sealed
+        return self._house.buffers.sealed[: limits.RELAY_CHUNK_MIN_BYTES]
 
     def buffer_updated(self, nbytes: int) -> None:
         self._incoming.write(self._house.buffers.sealed[:nbytes])
@@ -178,13 +181,19 @@ class TlsWire(asyncio.BufferedProtocol):
     # --- inside -------------------------------------------------------------------------------
 
     def _shake_hands(self) -> bool:
+        if self._tls is None:
+            context = self._house.context
+            self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+            # typeshed does not know the form that reads into a buffer and returns a count.
+            self._read_into = self._tls.read  # type: ignore[assignment]
+        tls = self._tls
         try:
-            self._tls.do_handshake()
+            tls.do_handshake()
         except ssl.SSLWantReadError:
             self._flush()
             return False
         early, self._early = self._early, None
-        if self._tls.selected_alpn_protocol() != ALPN:
+        if tls.selected_alpn_protocol() != ALPN:
             self._end()
             return False
         if early:
@@ -223,9 +232,9 @@ class TlsWire(asyncio.BufferedProtocol):
             self._link.received(opened, self._house.now())
 
     def _seal(self, chunk: bytes | bytearray | memoryview) -> None:
-        view = memoryview(chunk)
-        while view:
-            view = view[self._tls.write(view) :]
+        view, tls = memoryview(chunk), self._tls
+        while view and tls is not None:
+            view = view[tls.write(view) :]
         if not self._flush_due:
             self._flush_due = True
             self._loop.call_soon(self._flush)
@@ -239,7 +248,7 @@ class TlsWire(asyncio.BufferedProtocol):
         if self._closing:
             return
         self._closing = True
-        if self._early is None:
+        if self._early is None and self._tls is not None:
             try:
                 self._tls.unwrap()
             except ssl.SSLError:
