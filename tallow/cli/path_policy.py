@@ -11,7 +11,8 @@ from pathlib import Path
 from tallow.cli.console import Console
 from tallow.cli.options import PathPolicy
 from tallow.crypto.secret import SecretBytes
-from tallow.engine.settings import Settings, TransportChoice
+from tallow.display import display_text
+from tallow.engine.settings import KemChoice, Settings, TransportChoice
 from tallow.errors import NoRelaySet, SourceUnreadable, UsageError
 from tallow.protocol.address import RelayAddress, parse_address
 from tallow.wire import limits
@@ -26,7 +27,22 @@ def settings_for(
         relay=_relay(path, code_relay),
         relay_password=_password(path, console),
         transport=transport,
+        kem=_kem(console),
     )
+
+
+def _kem(console: Console) -> KemChoice:
+    """Return the post-quantum library that TALLOW_KEM names."""
+    match console.environment.get("TALLOW_KEM", ""):
+        case "" | "cryptography":
+            return "cryptography"
+        case "liboqs" | "oqs":
+            return "liboqs"
+        case other:
+            raise UsageError(
+                f"TALLOW_KEM names no library: {display_text(other)}.",
+                hint="Set it to cryptography or liboqs, or unset it.",
+            )
 
 
 def password_warning(path: PathPolicy) -> str | None:

@@ -24,6 +24,7 @@ from tallow.engine.commands import (
 from tallow.engine.context import ExchangeContext
 from tallow.engine.dispatch import starts_exchange
 from tallow.engine.exchange import Exchange
+from tallow.engine.kem_choice import kem_provider
 from tallow.engine.ports import Ports
 from tallow.engine.settings import Settings
 from tallow.engine.view import View, fold
@@ -91,6 +92,7 @@ class Engine:
         self._running: set[asyncio.Task[None]] = set()
         self._subscriptions: list[Subscription] = []
         self._own_flights = OwnFlights()
+        self._kem = kem_provider(settings.kem)
 
     @classmethod
     @asynccontextmanager
@@ -129,7 +131,7 @@ class Engine:
     def _start(self, command: ExchangeCommand) -> int:
         ticket, self._next_ticket = self._next_ticket, self._next_ticket + 1
         context = ExchangeContext(
-            ticket, self._settings, self._ports, self._emit, self._own_flights
+            ticket, self._settings, self._ports, self._emit, self._own_flights, self._kem
         )
         context.crashes = self.crashes
         self._contexts[ticket] = context

@@ -13,6 +13,7 @@ from tallow.crypto.secret import SecretBytes
 from tallow.protocol.address import RelayAddress
 from tallow.protocol.identity import Identity
 
+KemChoice = Literal["cryptography", "liboqs"]
 TransportChoice = Literal["auto", "tcp"]
 
 
@@ -23,5 +24,7 @@ class Settings:
     relay: RelayAddress | None = None
     relay_password: SecretBytes | None = field(default=None, repr=False)
     transport: TransportChoice = "auto"
+    kem: KemChoice = "cryptography"
+    """Which library makes the post-quantum half of the keys; both speak the same bytes."""
     identity: Identity | None = field(default=None, repr=False)
     """None: sessions are anonymous."""
