@@ -7,6 +7,8 @@ numbered code; of an un-numbered one, sixteen bits of its public meeting id.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from tallow.engine.ports import Clock, StateStore
@@ -18,7 +20,7 @@ KEPT_S = 24 * 3600
 
 
 class _Row(msgspec.Struct, frozen=True):
-    counted: int
+    counted: Annotated[int, msgspec.Meta(ge=0)]
     at: float
 
 

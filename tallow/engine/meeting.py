@@ -268,11 +268,13 @@ class Creator:
         counted = False
         responder = Responder(self._pake, context.ports.rng.bytes, context.kem, context.own_flights)
         responder.wait(context.ports.clock.now())
-        link.peer = responder
         gone = False
         try:
             if first:
+                # Nothing may reach this run before its own first flight does.
                 self._still_there(link)
+            link.peer = responder
+            if first:
                 responder.receive(read_peer_frame(first), context.ports.clock.now())
             while True:
                 event = link.poll()

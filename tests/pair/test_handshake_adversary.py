@@ -232,7 +232,7 @@ def test_no_relay_gets_between_two_who_share_a_code() -> None:
     codes: agreement one to one, or a known error.
     """
     run_state_machine_as_test(
-        Adversary, settings=settings(max_examples=150, stateful_step_count=50)
+        Adversary, settings=settings(max_examples=750, stateful_step_count=50)
     )
 
 

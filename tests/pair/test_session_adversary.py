@@ -213,5 +213,5 @@ def test_no_relay_gets_between_two_sessions() -> None:
     word, never a pair of key and number twice, and a clean end once the relay lets go.
     """
     run_state_machine_as_test(
-        Adversary, settings=settings(max_examples=150, stateful_step_count=60)
+        Adversary, settings=settings(max_examples=700, stateful_step_count=60)
     )

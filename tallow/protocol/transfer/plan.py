@@ -64,6 +64,11 @@ class SendPlan:
         self.given_out = 0
         self.stored_bytes = 0
 
+    @property
+    def oldest_outstanding(self) -> int | None:
+        """The record that has waited longest to be stored, or None."""
+        return next(iter(self._outstanding), None)
+
     def next_job(self) -> SealJob | None:
         """Return the next job, or None without credit or when everything is given out."""
         if self._outstanding_bytes + limits.RECORD_LEAVES_MAX_BYTES > self._window_bytes:

@@ -13,7 +13,7 @@ import enum
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from tallow.errors import OfferDeclined, RemoteProtocolError, RootMismatch, TimedOut
+from tallow.errors import OfferDeclined, RecordLost, RemoteProtocolError, RootMismatch, TimedOut
 from tallow.protocol.bulk import BulkKeys, BulkSendChannel, accept_digest
 from tallow.protocol.machine import Outbox, Rules
 from tallow.protocol.manifest import EntryKind, Manifest, Selection
@@ -116,6 +116,7 @@ class Sender:
         self._pages: Iterator[Control] = iter(())
         self._deadline: float | None = None
         self._plan: SendPlan | None = None
+        self._oldest_outstanding: int | None = None
         self._trailer: list[FileEnd] = []
         self._trailer_bytes = 0
         self._ended = 0
@@ -169,11 +170,10 @@ class Sender:
 
     def receive(self, data: TransferMessage, now: float) -> None:
         """Take a message of the receiver; OfferDeclined, RemoteProtocolError or RootMismatch."""
-        del now
         match data:
             case Accept():
                 self._rules.remote(Step.ACCEPT)
-                self._start(data)
+                self._start(data, now)
             case Decline() if data.offer == OFFER_NO:
                 self._rules.remote(Step.DECLINE)
                 raise OfferDeclined(why=data.reason)
@@ -182,6 +182,7 @@ class Sender:
                 self._must_send().credit(data)
             case Complete() if data.offer == OFFER_NO:
                 self._rules.remote(Step.COMPLETE)
+                self._deadline = None
                 self._complete(data)
             case TextShown():
                 self._rules.remote(Step.TEXT_SHOWN)
@@ -199,17 +200,28 @@ class Sender:
         return self._messages.take_all()
 
     def next_deadline(self) -> float | None:
-        """Return when an unanswered offer is given up."""
-        return self._deadline
+        """Return when an unanswered offer, or one that goes nowhere, is given up."""
+        waits = self._plan is None or self._plan.oldest_outstanding is not None
+        return self._deadline if waits else None
 
     def on_deadline(self, now: float) -> None:
-        """Give up an offer that nobody answered."""
-        if self._deadline is not None and now >= self._deadline:
+        """TimedOut for an offer that nobody answered; RecordLost for a record that nobody stores.
+
+        A relay that drops bulk records alone leaves both sides alive and without credit.
+        """
+        if self._deadline is None or now < self._deadline:
+            return
+        if self._plan is None:
             raise TimedOut("The other side did not answer the offer in ten minutes.")
+        oldest = self._plan.oldest_outstanding
+        if oldest is not None and oldest == self._oldest_outstanding:
+            raise RecordLost("The other side has not stored what it was sent ten minutes ago.")
+        self._oldest_outstanding = oldest
+        self._deadline = now + limits.STALLED_S
 
     # --- answers ------------------------------------------------------------------------------
 
-    def _start(self, accept: Accept) -> None:
+    def _start(self, accept: Accept, now: float) -> None:
         # A root is public once received; comparing it needs no constant time.
         if accept.offer != OFFER_NO or accept.manifest_root != self._root:
             raise RemoteProtocolError("The other side accepted something that was not offered.")
@@ -221,7 +233,7 @@ class Sender:
         self._messages.put(
             Start(OFFER_NO, channel.channel, transfer_id, accept.accept_no, ts, accept_hash)
         )
-        self._deadline = None
+        self._deadline = now + limits.STALLED_S
         self._plan = SendPlan(self._manifest, selection, channel, accept.window_bytes)
         self._events.put(Accepted(selection))
 
