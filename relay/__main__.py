@@ -53,6 +53,10 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     who.add_argument("--open", action="store_const", const=True, help="everybody may create rooms")
     parser.add_argument(
+        "--no-quic", action="store_const", const=False, dest="quic",
+        help="speak TCP only, and leave UDP alone",
+    )  # fmt: skip
+    parser.add_argument(
         "--expires-max", metavar="T", dest="expires_max", help="longest life of a waiting code"
     )
     parser.add_argument(

@@ -41,6 +41,7 @@ class RelayTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     password: str | None = None
     password_file: str | None = None
     open: bool = False
+    quic: bool = True
     cert: str | None = None
     key: str | None = None
     expires_max: str | int = limits.EXPIRES_MAX_S
@@ -75,6 +76,8 @@ class Settings:
     password: str | None
     password_file: Path | None
     is_open: bool
+    quic: bool
+    """Whether QUIC is spoken too, over UDP on the same port number."""
     certificate: Path | None
     key: Path | None
     expires_max_s: int
@@ -134,6 +137,7 @@ def settle(file: RelayTable, source: str, flags: Mapping[str, object]) -> Settin
         password=table.password,
         password_file=_path(table.password_file),
         is_open=table.open,
+        quic=table.quic,
         certificate=_path(table.cert),
         key=_path(table.key),
         expires_max_s=expires_max_s,

@@ -82,6 +82,14 @@ class Quota:
         self._links_open += 1
         return None
 
+    def refuses_link(self, address: str, now: float) -> bool:
+        """Tell whether ``open_link`` would say no; count nothing and take no token."""
+        return (
+            self._links_open >= self._limits.links
+            or self._links.get(address_key(address), 0) >= self._limits.links_per_address
+            or self.exhausted(Act.CONNECT, address, now) is not None
+        )
+
     def close_link(self, address: str) -> None:
         """Count a link as gone."""
         self._links_open -= 1

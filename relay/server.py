@@ -16,23 +16,35 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 from relay.certificate import Certificate
 from relay.config import Settings
 from relay.errors import EXIT_NETWORK, EXIT_USAGE, RelayError
 from relay.hub import Hub, HubRules
-from relay.link import Link
+from relay.link import Link, Wire
 from relay.log import Log
 from relay.quota import Quota
 from relay.switch import Switch
 from relay.tls import ReadBuffers, TlsWire, server_context
+from relay.udp import QuicSide, UdpDoor, open_doors
+from tallow.wire import limits
 
 _SWEEP_EVERY_S = 1.0
 _BACKLOG = 512
 _SPARE_FILES = 64
 _REFUSALS_PER_S = 10
 """How many refused connections may have a TLS handshake, to be told why."""
+_PORT_TRIES = 8
+"""The system chooses a free TCP port; whether UDP is free there too is luck."""
+
+
+class Ending(Wire, Protocol):
+    """A transport under a link that can be ended at once."""
+
+    def abort(self) -> None:
+        """End; what was not sent is lost."""
 
 
 class RelayServer:
@@ -57,14 +69,21 @@ class RelayServer:
             expires_max_s=settings.expires_max_s,
         )
         self.now = now
+        self.loop_time: Callable[[], float] = time.monotonic
+        self.random_bytes: Callable[[int], bytes] = secrets.token_bytes
         self.buffers = ReadBuffers()
-        self.hub = Hub(random_below, rules, Quota(settings.quota))
+        self._quota = Quota(settings.quota)
+        self.hub = Hub(random_below, rules, self._quota)
         self.switch = Switch(self.hub, log, lambda: int(unix_s()))
         self.context = _context(certificate)
+        # Read now: a certificate renewed on the disk would differ from what TLS shows.
+        self._pem = _read_pem(certificate) if settings.quic else None
         self._settings = settings
         self._log = log
         self._server: asyncio.Server | None = None
-        self._wires: set[TlsWire] = set()
+        self._doors: list[UdpDoor] = []
+        self._quic: QuicSide | None = None
+        self._wires: set[Ending] = set()
         self._tick: asyncio.TimerHandle | None = None
         self._changed = asyncio.Event()
         self._refusals_left = _REFUSALS_PER_S
@@ -75,22 +94,15 @@ class RelayServer:
         """Listen and return the address; RelayError says why that is not possible."""
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._note_failure)
+        self.loop_time = loop.time
         self._make_room_for_links()
         host, port = self._settings.host, self._settings.port
         try:
-            if host == "::" and socket.has_dualstack_ipv6():
-                both = socket.create_server(
-                    (host, port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=_BACKLOG
-                )
-                self._server = await loop.create_server(lambda: TlsWire(self), sock=both)
-            else:
-                self._server = await loop.create_server(
-                    lambda: TlsWire(self), host, port, backlog=_BACKLOG
-                )
+            server = self._server = await self._listen(host, port)
         except OSError as error:
             raise _cannot_listen(host, port, error) from error
         self._tick = loop.call_later(_SWEEP_EVERY_S, self._sweep)
-        bound = self._server.sockets[0].getsockname()
+        bound = server.sockets[0].getsockname()
         return str(bound[0]), int(bound[1])
 
     async def drain(self) -> None:
@@ -112,6 +124,9 @@ class RelayServer:
         while self._wires:
             self._changed.clear()
             await self._changed.wait()
+        self._close_doors()
+        for door in self._doors:
+            await door.closed()
         if self._server is not None:
             await self._server.wait_closed()
 
@@ -120,10 +135,11 @@ class RelayServer:
         self._stop_listening()
         for wire in list(self._wires):
             wire.abort()
+        self._close_doors()
 
-    # --- what a TlsWire asks ------------------------------------------------------------------
+    # --- what a transport asks ----------------------------------------------------------------
 
-    def admit(self, wire: TlsWire, address: str) -> Link:
+    def admit(self, wire: Ending, address: str) -> Link:
         """Give a new connection its link."""
         self._wires.add(wire)
         self.buffers.share_among(2 * self.hub.pairs())
@@ -134,7 +150,12 @@ class RelayServer:
         self._refusals_left -= 1
         return self._refusals_left >= 0
 
-    def left(self, wire: TlsWire) -> None:
+    def may_knock(self, address: str) -> bool:
+        """Tell whether an address gets a QUIC handshake: refused ones do within the same bound."""
+        refused = self._quota.refuses_link(address, self.now())
+        return not refused or self.may_be_refused_in_words()
+
+    def left(self, wire: Ending) -> None:
         """Note that a connection is gone."""
         self._wires.discard(wire)
         self.buffers.share_among(2 * self.hub.pairs())
@@ -148,11 +169,55 @@ class RelayServer:
         self.switch.sweep(self.now())
         self._changed.set()
 
+    async def _listen(self, host: str, port: int) -> asyncio.Server:
+        """Open the TCP sockets and, beside each, a UDP one on the same port."""
+        for tries_left in reversed(range(1 if port else _PORT_TRIES)):
+            server = await self._listen_tcp(host, port)
+            if not self._settings.quic:
+                return server
+            try:
+                self._doors = await open_doors(server.sockets, self._open_quic)
+            except OSError:
+                server.close()
+                if not tries_left:
+                    raise
+            else:
+                return server
+        raise OSError(errno.EADDRINUSE, "no port is free for TCP and UDP")
+
+    async def _listen_tcp(self, host: str, port: int) -> asyncio.Server:
+        loop = asyncio.get_running_loop()
+        if host == "::" and socket.has_dualstack_ipv6():
+            both = socket.create_server(
+                (host, port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=_BACKLOG
+            )
+            return await loop.create_server(lambda: TlsWire(self), sock=both)
+        return await loop.create_server(lambda: TlsWire(self), host, port, backlog=_BACKLOG)
+
+    def _open_quic(self) -> QuicSide | None:
+        """Load QUIC, once; None, with a line in the log, where that is not possible."""
+        if self._quic is None and self._pem is not None:
+            pem, self._pem = self._pem, None
+            try:
+                from relay.quic import QuicLobby
+
+                self._quic = QuicLobby(self, *pem)
+                self._log.event("quic.open")
+            except (ImportError, ValueError, TypeError) as error:
+                self._log.event("quic.none", error=type(error).__name__)
+        return self._quic
+
+    def _close_doors(self) -> None:
+        for door in self._doors:
+            door.close()
+
     def _stop_listening(self) -> None:
         if self._tick is not None:
             self._tick.cancel()
         if self._server is not None:
             self._server.close()
+        if self._quic is not None:
+            self._quic.close()
 
     def _make_room_for_links(self) -> None:
         try:
@@ -225,12 +290,25 @@ def _context(certificate: Certificate) -> ssl.SSLContext:
         ) from error
 
 
+def _read_pem(certificate: Certificate) -> tuple[bytes, bytes]:
+    """Return certificate and key as they are on the disk now."""
+    return _read_start(certificate.certificate), _read_start(certificate.key)
+
+
+def _read_start(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(limits.RELAY_CONFIG_MAX_BYTES)
+
+
 def _cannot_listen(host: str, port: int, error: OSError) -> RelayError:
     if isinstance(error, socket.gaierror):
         why, hint = "there is no such host", "Use an address of this machine, as in 0.0.0.0:4433."
     elif error.errno == errno.EADDRINUSE:
         why = "the port is in use"
-        hint = "Is a relay running already? Stop it, or choose another port with --listen."
+        hint = (
+            "Is a relay running already? Stop it, or choose another port with --listen;"
+            " if only UDP is taken, --no-quic leaves it alone."
+        )
     elif error.errno == errno.EACCES:
         why = "this port is reserved"
         hint = "Ports below 1024 need a privilege; use --listen with a higher one."

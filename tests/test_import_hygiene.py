@@ -88,6 +88,15 @@ def test_the_relay_server_loads_wire_alone() -> None:
     assert all(name == "tallow.wire" or name.startswith("tallow.wire.") for name in ours)
 
 
+def test_an_engine_that_never_dialled_quic_has_none() -> None:
+    """What a transfer over TCP needs loads no aioquic; only dialling QUIC does."""
+    loaded = loaded_by("import tallow.engine.engine, tallow.engine.system, relay.__main__")
+    assert "tallow.engine.transport.dialer" in loaded
+    assert "aioquic" not in tops(loaded)
+    assert "aioquic" in tops(loaded_by("import tallow.engine.transport.quic_way"))
+    assert "aioquic" in tops(loaded_by("import relay.quic"))
+
+
 def test_the_relay_names_wire_alone() -> None:
     """No file of the relay names a room of Tallow other than wire, not even lazily."""
     strangers = [

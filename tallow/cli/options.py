@@ -137,10 +137,10 @@ def path_options(run: Run) -> Run:
         option("--relay-pass-file", metavar="FILE", help="Read the relay's password from a file."),
         option(
             "--transport",
-            type=click.Choice(["auto", "tcp"]),
+            type=click.Choice(["auto", "tcp", "quic"]),
             default="auto",
             show_default=True,
-            help="How to reach the relay.",
+            help="How to reach the relay; auto and quic go on over the other one where needed.",
         ),
     )
 

@@ -83,7 +83,7 @@ def _open_engine(settings: Settings) -> AbstractAsyncContextManager[EngineDoor]:
     from tallow.engine.system import system_ports
 
     harden_process()
-    return Engine.open(settings, system_ports())
+    return Engine.open(settings, system_ports(transport=settings.transport))
 
 
 def _open_state() -> StateStore:

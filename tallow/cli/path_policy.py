@@ -7,6 +7,7 @@ environment. Secrets leave ordinary strings as early as they can. Nothing connec
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 from tallow.cli.console import Console
 from tallow.cli.options import PathPolicy
@@ -17,16 +18,17 @@ from tallow.errors import NoRelaySet, SourceUnreadable, UsageError
 from tallow.protocol.address import RelayAddress, parse_address
 from tallow.wire import limits
 
+TRANSPORTS: Final[dict[str, TransportChoice]] = {"auto": "auto", "tcp": "tcp", "quic": "quic"}
+
 
 def settings_for(
     path: PathPolicy, console: Console, *, code_relay: RelayAddress | None = None
 ) -> Settings:
     """Return the settings of a run: NoRelaySet without any relay, UsageError for a false one."""
-    transport: TransportChoice = "tcp" if path.transport == "tcp" else "auto"
     return Settings(
         relay=_relay(path, code_relay),
         relay_password=_password(path, console),
-        transport=transport,
+        transport=TRANSPORTS[path.transport],
         kem=_kem(console),
     )
 

@@ -109,6 +109,14 @@ def relay_connected(event: e.RelayConnected) -> str:
     return f"{where}: first use, its key sha256:{pin}… is remembered."
 
 
+def relay_fallback(event: e.RelayFallback) -> str:
+    """Return that the link goes another way than was wished."""
+    tried, used = display_text(event.tried).upper(), display_text(event.used).upper()
+    why = f" ({display_text(event.why)})" if event.why else ""
+    relay = display_text(event.relay)
+    return f"{tried} to {relay} did not connect{why}; going on over {used}."
+
+
 def relay_lost(event: e.RelayLost) -> str:
     """Return that the link is being made again."""
     why = f" ({display_text(event.why)})" if event.why else ""

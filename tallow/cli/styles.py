@@ -130,8 +130,9 @@ class Quiet(_Told):
             case e.CommandFailed():
                 self._output.tell(sentences.command_failed(event), WARNING)
             case (
-                e.RelayConnected() | e.RelayLost() | e.RelayNotice() | e.CodeGuessed()
-                | e.CodeDropped() | e.PeerJoined() | e.PeerRefused() | e.PeerUp() | e.SameWishMet()
+                e.RelayConnected() | e.RelayFallback() | e.RelayLost() | e.RelayNotice()
+                | e.CodeGuessed() | e.CodeDropped() | e.PeerJoined() | e.PeerRefused()
+                | e.PeerUp() | e.SameWishMet()
                 | e.VerifyStep() | e.SourceSkipped() | e.OfferSent() | e.OfferReceived()
                 | e.OfferAnswered() | e.TransferAdded() | e.TransferState()
                 | e.TransferProgress() | e.TransferDone() | e.TransferError()
@@ -167,6 +168,8 @@ class Human(_Told):
             case e.RelayConnected():
                 if event.first_use or self._telling.verbose:
                     tell(sentences.relay_connected(event))
+            case e.RelayFallback():
+                tell(sentences.relay_fallback(event), WARNING)
             case e.RelayLost():
                 tell(sentences.relay_lost(event), WARNING)
             case e.RelayNotice():

@@ -32,6 +32,16 @@ class RelayConnected(Event, frozen=True, tag="relay.connected"):
     """True if this key was not known before and is now pinned."""
 
 
+class RelayFallback(Event, frozen=True, tag="relay.fallback"):
+    """One transport did not connect, and the link stands over another one."""
+
+    relay: str
+    tried: str
+    """"tcp" or "quic"."""
+    used: str
+    why: str
+
+
 class RelayLost(Event, frozen=True, tag="relay.lost"):
     """The link broke while waiting; it is being made again."""
 
@@ -258,6 +268,7 @@ class CommandFailed(Event, frozen=True, tag="command.failed"):
 
 AnyEvent = (
     RelayConnected
+    | RelayFallback
     | RelayLost
     | RelayNotice
     | CodeAllocated

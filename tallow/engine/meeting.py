@@ -75,6 +75,9 @@ async def connect(
     The answer is the caller's to await.
     """
     connection = await context.ports.dialer.dial(address)
+    if connection.detour is not None:
+        tried, used, why = connection.detour.tried, connection.detour.used, connection.detour.why
+        context.emit(e.RelayFallback(context.ticket, str(address), tried, used, why))
     try:
         auth_key = await _auth_key(context, connection.relay_key_hash)
         if callable(verb):

@@ -49,6 +49,15 @@ class Workers(Protocol):
         """Start no more work."""
 
 
+@dataclass(frozen=True, slots=True)
+class Detour:
+    """One transport did not connect, and another one stands instead."""
+
+    tried: str
+    used: str
+    why: str
+
+
 class Connection(Protocol):
     """A stream of link frames to a relay, over whatever carries it."""
 
@@ -66,6 +75,10 @@ class Connection(Protocol):
     @property
     def transport_name(self) -> str:
         """What carries the frames, in a word."""
+
+    @property
+    def detour(self) -> Detour | None:
+        """What was tried in vain before this connection stood, or None."""
 
     @property
     def waiting(self) -> bool:

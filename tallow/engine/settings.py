@@ -14,7 +14,7 @@ from tallow.protocol.address import RelayAddress
 from tallow.protocol.identity import Identity
 
 KemChoice = Literal["cryptography", "liboqs"]
-TransportChoice = Literal["auto", "tcp"]
+TransportChoice = Literal["auto", "tcp", "quic"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,28 @@ RELAY_CHUNK_MAX_BYTES: Final = 512 * KIB
 RELAY_CHUNKS_BYTES: Final = 8 * MIB
 RELAY_BACKLOG_MAX_BYTES: Final = 256 * KIB
 """Unsent bytes on a link at which its partner is no longer read."""
+RELAY_QUIC_WINDOWS_BYTES: Final = 32 * MIB
+"""What all QUIC links together may have sent ahead of being forwarded, or unacknowledged."""
+RELAY_HALF_OPEN_FREE_MAX: Final = 32
+"""QUIC handshakes under way at which a newcomer has to prove its address first (Retry)."""
+RELAY_HALF_OPEN_FREE_PER_ADDRESS_MAX: Final = 8
+"""The same for newcomers from one address."""
+RELAY_HALF_OPEN_PER_ADDRESS_MAX: Final = 64
+"""QUIC handshakes under way from one address that has proven itself; more are dropped."""
+RELAY_HALF_OPEN_MAX: Final = 512
+"""QUIC handshakes under way in all; more are dropped."""
+RELAY_HANDSHAKES_PER_S_MAX: Final = 128
+"""QUIC handshakes that a relay begins in a second: each costs it a millisecond and a signature."""
+QUIC_WINDOW_MIN_BYTES: Final = 16 * KIB
+"""What a QUIC client may send before anything of it was consumed."""
+QUIC_WINDOW_MAX_BYTES: Final = 1 * MIB
+QUIC_CRYPTO_MAX_BYTES: Final = 32 * KIB
+"""All handshake bytes that one side may send: a chain of certificates is the longest part."""
+QUIC_IDLE_S: Final = RELAY_IDLE_S + 30
+"""The rule of the link comes first; this ends what a link cannot see."""
+QUIC_BATCH_DATAGRAMS: Final = 64
+"""Datagrams taken from a socket in one turn, so that nobody else waits long."""
+DATAGRAM_MAX_BYTES: Final = 64 * KIB
 PLATE_MIN_DIGITS: Final = 4
 PLATE_REST_S: Final = 24 * 3600.0
 """A nameplate is not handed out at random again in this time."""

@@ -98,3 +98,12 @@ def test_help_names_the_variables() -> None:
 def test_numbers_of_words_that_cannot_be(words: str) -> None:
     """A code has three to eight words."""
     assert CliRunner().invoke(root, ["send", "--words", words]).exit_code == 2
+
+
+@pytest.mark.parametrize("choice", ["auto", "tcp", "quic"])
+def test_every_transport_may_be_chosen(choice: str) -> None:
+    """Auto, tcp and quic, on the command line and in the environment."""
+    for found in (run("--transport", choice), run(TALLOW_TRANSPORT=choice)):
+        path = found["path"]
+        assert isinstance(path, PathPolicy)
+        assert path.transport == choice

@@ -59,6 +59,7 @@ def test_names_are_claims() -> None:
         sentences.person(HOSTILE, HOSTILE),
         sentences.place(HOSTILE),
         sentences.relay_lost(e.RelayLost(TICKET, RELAY, HOSTILE, 2.0)),
+        sentences.relay_fallback(e.RelayFallback(TICKET, HOSTILE, HOSTILE, "tcp", HOSTILE)),
         sentences.notice(HOSTILE),
         sentences.same_wish(e.SameWishMet(TICKET, HOSTILE)),
         sentences.peer_refused(e.PeerRefused(TICKET, "x", HOSTILE, HOSTILE)),
@@ -72,6 +73,18 @@ def test_peer_text_is_escaped(sentence: str) -> None:
     """X05: escape sequences and turned text of a peer reach no sentence."""
     assert harmless(sentence)
     assert "\\x1b" in sentence
+
+
+def test_a_detour_is_one_line() -> None:
+    """B2: what did not connect, why, and what carries the link instead."""
+    event = e.RelayFallback(TICKET, RELAY, "tcp", "quic", "connection refused")
+    assert sentences.relay_fallback(event) == (
+        "TCP to relay.example:4433 did not connect (connection refused); going on over QUIC."
+    )
+    event = e.RelayFallback(TICKET, RELAY, "quic", "tcp", "")
+    assert sentences.relay_fallback(event) == (
+        "QUIC to relay.example:4433 did not connect; going on over TCP."
+    )
 
 
 def test_where_things_go() -> None:

@@ -33,6 +33,7 @@ from tests.cli.still_console import StillConsole
 ONE_OF_EACH: tuple[e.AnyEvent, ...] = (
     e.TransferAdded(TICKET, "receive"),
     CONNECTED,
+    e.RelayFallback(TICKET, RELAY, "tcp", "quic", "connection refused"),
     e.RelayLost(TICKET, RELAY, "reset", 2.0),
     e.RelayNotice(TICKET, "crowded"),
     ALLOCATED,

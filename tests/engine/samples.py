@@ -7,6 +7,7 @@ from tallow.engine import events as e
 ENTRY = e.OfferEntry(0, "a\u202eb", "a_b", "file", 5, ["bidi", "renamed"])
 EVERY: list[e.AnyEvent] = [
     e.RelayConnected(1, "relay.test:4433", "00" * 32, "tcp", first_use=True),
+    e.RelayFallback(1, "relay.test:4433", "tcp", "quic", "connection refused"),
     e.RelayLost(1, "relay.test:4433", "reset", 2.0),
     e.RelayNotice(1, "crowded"),
     e.CodeAllocated(1, "7-a-b-c", "relay.test:4433", "00" * 32, 3600, 28.0, weak=False),

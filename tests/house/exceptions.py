@@ -35,6 +35,7 @@ WRITING: Final[dict[str, str]] = {
 SOCKETS: Final[dict[str, str]] = {
     "tallow/engine/transport/": "the only sockets of the program",
     "relay/server.py": "the relay's listening side",
+    "relay/udp.py": "the relay's UDP sockets, beside its TCP ones",
 }
 
 CLOCK_AND_CHANCE: Final[dict[str, str]] = {

@@ -26,6 +26,7 @@ def test_the_defaults_are_safe() -> None:
     settings = settle(RelayTable(), "built-in", {})
     assert (settings.host, settings.port) == ("127.0.0.1", 4433)
     assert not settings.is_open
+    assert settings.quic
     assert settings.expires_max_s == limits.EXPIRES_MAX_S
     assert settings.orphan_s == limits.ROOM_ORPHAN_S
     assert settings.drain_s == 30
@@ -156,6 +157,15 @@ def test_addresses_are_read(text: str, host: str, port: int) -> None:
 def test_times_are_read(text: str | int, seconds: int) -> None:
     """Plain numbers are seconds; units say what they are."""
     assert read_seconds(text, "x") == seconds
+
+
+def test_quic_may_be_left_out(tmp_path: Path) -> None:
+    """The file and the flag turn QUIC off, and a word in its place is refused."""
+    path = written(tmp_path, "[relay]\nquic = false")
+    assert not settle(load(path), str(path), {}).quic
+    assert not settle(RelayTable(), "built-in", {"quic": False}).quic
+    with pytest.raises(RelayError, match="quic"):
+        load(written(tmp_path, '[relay]\nquic = "no"'))
 
 
 def test_secrets_are_not_shown() -> None:

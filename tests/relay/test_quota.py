@@ -51,6 +51,22 @@ def test_looking_takes_no_token() -> None:
     assert quota.exhausted(Act.FALSE_PROOF, ME, 60.0) is None
 
 
+def test_a_refusal_is_foreseen_without_cost() -> None:
+    """Whether a link would be refused can be asked as often as datagrams come."""
+    quota = Quota(QuotaLimits(links=3, links_per_address=2, per_minute=dict.fromkeys(Act, 2)))
+    for _ in range(5):
+        assert not quota.refuses_link(ME, 0.0)
+    assert quota.open_link(ME, 0.0) is None
+    assert quota.open_link(ME, 0.0) is None
+    assert quota.refuses_link(ME, 1000.0)
+    assert not quota.refuses_link(YOU, 0.0)
+    assert quota.open_link(YOU, 0.0) is None
+    assert quota.refuses_link("192.0.2.3", 0.0)
+    quota.close_link(ME)
+    assert quota.refuses_link(ME, 0.0), "no token is left"
+    assert not quota.refuses_link(ME, 60.0)
+
+
 def test_zero_means_no_limit() -> None:
     """An operator may turn a rate off."""
     quota = Quota(QuotaLimits(per_minute=dict.fromkeys(Act, 0)))

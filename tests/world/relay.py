@@ -17,6 +17,7 @@ from relay.link import Link
 from relay.log import Log
 from relay.quota import Quota, QuotaLimits
 from relay.switch import Switch
+from tallow.engine.ports import Detour
 from tallow.errors import RelayUnreachable
 from tallow.protocol.address import RelayAddress
 from tallow.wire import limits
@@ -85,6 +86,11 @@ class MemoryConnection:
     def transport_name(self) -> str:
         """What carries the frames."""
         return "memory"
+
+    @property
+    def detour(self) -> Detour | None:
+        """Nothing else was tried."""
+        return None
 
     @property
     def waiting(self) -> bool:

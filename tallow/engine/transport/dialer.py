@@ -1,36 +1,169 @@
 """Names are resolved and connections are made here and nowhere else.
 
 So a proxy, Tor or another resolver can replace this one class whole. A relay's key is checked
-against its pin before a single byte of ours is written. Spec: docs/protocol.md §4.4.
+against its pin before a single byte of ours is written. TCP and QUIC are two ways to one relay:
+when the preferred one does not stand soon, the other is tried beside it. QUIC is loaded when it
+is first dialled (quic_way.py). Spec: docs/protocol.md §4.4.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import ipaddress
+import functools
 import ssl
+from collections.abc import Mapping, Sequence
+from typing import Final
 
-from tallow.engine.ports import StateStore
+from tallow.engine.ports import Detour, StateStore
+from tallow.engine.settings import TransportChoice
 from tallow.engine.transport import pins
+from tallow.engine.transport.race import NothingStands, Race
 from tallow.engine.transport.tcp import TcpConnection
+from tallow.engine.transport.way import (
+    Standing,
+    WayFailed,
+    asks_ca,
+    certificate_refused,
+    needs_ca,
+    no_answer,
+    no_relay,
+    os_reason,
+    spki_sha256,
+    unreachable,
+)
 from tallow.errors import RelayUnreachable
 from tallow.protocol.address import RelayAddress
 from tallow.wire.relay import ALPN
 
 CONNECT_WITHIN_S = 10.0
+HEAD_START_S = 1.0
+"""How long the preferred transport is tried alone."""
 HAPPY_EYEBALLS_S = 0.25
 
+ORDERS: Final[dict[TransportChoice, tuple[str, ...]]] = {
+    "auto": ("tcp", "quic"),
+    "tcp": ("tcp",),
+    "quic": ("quic", "tcp"),
+}
+"""Bulk belongs on TCP: QUIC costs many times the CPU per byte."""
+NAMES: Final = {"tcp": "TCP", "quic": "QUIC"}
 
-def spki_sha256(certificate_der: bytes) -> bytes:
-    """Return the SHA-256 of a certificate's SubjectPublicKeyInfo."""
-    from cryptography import x509  # 30 ms that only a connection needs
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-    key = x509.load_der_x509_certificate(certificate_der).public_key()
-    return hashlib.sha256(
-        key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    ).digest()
+class SystemDialer:
+    """TCP and TLS, or QUIC, by the operating system."""
+
+    def __init__(self, state: StateStore, transport: TransportChoice = "auto") -> None:
+        """Keep pins in ``state``; ``transport`` says what is tried, and what is tried first."""
+        self._state = state
+        self._order = ORDERS[transport]
+        self._stood: dict[str, str] = {}
+        """By relay: what stood in place of the preferred transport, and is tried first now."""
+
+    async def dial(self, address: RelayAddress) -> Standing:
+        """Connect, shake hands and check the pin, by whichever transport gets there first.
+
+        Raises: RelayUnreachable, RelayKeyChanged.
+        """
+        trust = pins.known(self._state, address)
+        stood = self._stood.get(str(address))
+        order = sorted(self._order, key=lambda name: name != stood)
+        race: Race[Standing, WayFailed] = Race(
+            [functools.partial(_WAYS[name], address, trust) for name in order],
+            head_start_s=HEAD_START_S,
+            failure=WayFailed,
+            discard=lambda loser: loser.close(),
+        )
+        try:
+            async with asyncio.timeout(CONNECT_WITHIN_S):
+                won, connection = await race.run()
+        except (NothingStands, TimeoutError):
+            raise _all_failed(address, order, race.failures) from None
+        if not trust.pin:
+            pin = pins.CA_SIGNED if connection.by_ca else connection.key_hash.hex()
+            pins.remember(self._state, address, pin)
+            connection.first_use = True
+        if won:
+            self._stood[str(address)] = order[won]
+            failed = race.failures.get(0, no_answer(address, HEAD_START_S))
+            connection.detour = Detour(order[0], order[won], failed.reason)
+        return connection
+
+
+def _all_failed(
+    address: RelayAddress, order: Sequence[str], failures: Mapping[int, WayFailed]
+) -> RelayUnreachable:
+    """Tell of the way that says most, and why each of them failed."""
+    silence = no_answer(address, CONNECT_WITHIN_S)
+    each = [failures.get(way, silence) for way in range(len(order))]
+    told = next((failed for failed in each if failed.answered), each[0]).error
+    if len(each) == 1:
+        return told
+    why = "; ".join(
+        f"over {NAMES[name]}: {failed.reason}" for name, failed in zip(order, each, strict=True)
+    )
+    return RelayUnreachable(told.message, why=why, hint=told.hint)
+
+
+async def _over_tcp(address: RelayAddress, trust: pins.Trust) -> Standing:
+    try:
+        connection = await _connect(address, trust)
+    except ssl.SSLCertVerificationError as error:
+        raise certificate_refused(address, error.verify_message) from None
+    except ssl.SSLError as error:
+        why = (getattr(error, "reason", None) or "TLS failed").replace("_", " ").lower()
+        raise no_relay(address, why) from None
+    except ValueError as error:
+        raise no_relay(address, str(error)) from None
+    except OSError as error:
+        raise unreachable(address, os_reason(error)) from None
+    try:
+        pins.check(trust, address, connection.key_hash.hex())
+    except BaseException:
+        connection.hang_up()
+        await connection.closed()
+        raise
+    return connection
+
+
+async def _over_quic(address: RelayAddress, trust: pins.Trust) -> Standing:
+    try:
+        from tallow.engine.transport.quic_way import over_quic  # a tenth of a second
+    except ImportError as error:
+        raise unreachable(address, f"QUIC cannot be loaded here ({error.name})") from None
+    return await over_quic(address, trust)
+
+
+_WAYS: Final = {"tcp": _over_tcp, "quic": _over_quic}
+
+
+async def _connect(address: RelayAddress, trust: pins.Trust) -> TcpConnection:
+    by_ca = asks_ca(trust, address)
+    try:
+        connection = await _open(address, tls_context(verify=by_ca))
+    except ssl.SSLCertVerificationError:
+        if needs_ca(trust):
+            raise
+        by_ca = False
+        connection = await _open(address, tls_context(verify=False))
+    connection.by_ca = by_ca
+    return connection
+
+
+async def _open(address: RelayAddress, context: ssl.SSLContext) -> TcpConnection:
+    transport, connection = await asyncio.get_running_loop().create_connection(
+        TcpConnection,
+        address.host,
+        address.port,
+        ssl=context,
+        server_hostname=address.host,
+        happy_eyeballs_delay=HAPPY_EYEBALLS_S,
+    )
+    tls: ssl.SSLObject = transport.get_extra_info("ssl_object")
+    if tls.selected_alpn_protocol() != ALPN:
+        transport.abort()
+        raise ssl.SSLError(1, "no Tallow relay")
+    connection.key_hash = spki_sha256(tls.getpeercert(binary_form=True) or b"")
+    return connection
 
 
 def tls_context(*, verify: bool) -> ssl.SSLContext:
@@ -43,92 +176,3 @@ def tls_context(*, verify: bool) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.set_alpn_protocols([ALPN])
     return context
-
-
-def may_have_ca(host: str) -> bool:
-    """Return whether a certificate authority could vouch for this host."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return host != "localhost" and not host.endswith((".local", ".localhost"))
-    return False
-
-
-class SystemDialer:
-    """TCP and TLS by the operating system."""
-
-    def __init__(self, state: StateStore) -> None:
-        self._state = state
-
-    async def dial(self, address: RelayAddress) -> TcpConnection:
-        """Connect, shake hands, check the pin.
-
-        Raises: RelayUnreachable, RelayKeyChanged.
-        """
-        trust = pins.known(self._state, address)
-        by_ca = trust.pin == pins.CA_SIGNED or (not trust.pin and may_have_ca(address.host))
-        try:
-            async with asyncio.timeout(CONNECT_WITHIN_S):
-                connection = await self._connect(address, trust, by_ca=by_ca)
-        except TimeoutError:
-            raise RelayUnreachable(
-                f"The relay {address} did not answer within {CONNECT_WITHIN_S:.0f} seconds."
-            ) from None
-        except ssl.SSLCertVerificationError as error:
-            raise RelayUnreachable(
-                f"The certificate of the relay {address} is no longer valid.",
-                why=error.verify_message,
-                hint=f"If its owner changed it:  tallow relay forget {address}",
-            ) from None
-        except ssl.SSLError as error:
-            raise RelayUnreachable(
-                f"Something at {address} answers, but it is no Tallow relay.",
-                why=(getattr(error, "reason", None) or "TLS failed").replace("_", " ").lower(),
-            ) from None
-        except ValueError as error:
-            raise RelayUnreachable(
-                f"Something at {address} answers, but it is no Tallow relay.", why=str(error)
-            ) from None
-        except OSError as error:
-            raise RelayUnreachable(
-                f"The relay {address} cannot be reached.", why=error.strerror or str(error)
-            ) from None
-        return connection
-
-    async def _connect(
-        self, address: RelayAddress, trust: pins.Trust, *, by_ca: bool
-    ) -> TcpConnection:
-        try:
-            connection = await self._open(address, tls_context(verify=by_ca))
-        except ssl.SSLCertVerificationError:
-            if trust.pin:
-                raise
-            by_ca = False
-            connection = await self._open(address, tls_context(verify=False))
-        shown = connection.key_hash.hex()
-        try:
-            pins.check(trust, address, shown)
-        except BaseException:
-            connection.close()
-            await connection.closed()
-            raise
-        if not trust.pin:
-            pins.remember(self._state, address, pins.CA_SIGNED if by_ca else shown)
-            connection.first_use = True
-        return connection
-
-    async def _open(self, address: RelayAddress, context: ssl.SSLContext) -> TcpConnection:
-        transport, connection = await asyncio.get_running_loop().create_connection(
-            TcpConnection,
-            address.host,
-            address.port,
-            ssl=context,
-            server_hostname=address.host,
-            happy_eyeballs_delay=HAPPY_EYEBALLS_S,
-        )
-        tls: ssl.SSLObject = transport.get_extra_info("ssl_object")
-        if tls.selected_alpn_protocol() != ALPN:
-            transport.abort()
-            raise ssl.SSLError(1, "no Tallow relay")
-        connection.key_hash = spki_sha256(tls.getpeercert(binary_form=True) or b"")
-        return connection

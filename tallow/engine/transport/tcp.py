@@ -11,6 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
+from tallow.engine.ports import Detour
 from tallow.wire import limits
 from tallow.wire.errors import WireError
 from tallow.wire.frames import LinkFrame, LinkReader
@@ -32,6 +33,8 @@ class TcpConnection(asyncio.BufferedProtocol):
         self.on_change: Callable[[], None] = _nothing
         self.key_hash = b""
         self.first_use = False
+        self.by_ca = False
+        self.detour: Detour | None = None
         self._reader = LinkReader()
         self._frames: deque[LinkFrame] = deque()
         self._queued_bytes = 0
@@ -105,6 +108,11 @@ class TcpConnection(asyncio.BufferedProtocol):
         if self._reading_paused and self._transport is not None:
             self._reading_paused = False
             self._transport.resume_reading()
+
+    def hang_up(self) -> None:
+        """Close first: nothing was said that the relay should still hear."""
+        if self._transport is not None:
+            self._transport.close()
 
     async def closed(self) -> None:
         """Wait for the relay's close; after a moment it is forced."""

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from relay.certificate import Certificate
 from tallow.engine.transport import dialer as dialer_module
 from tallow.engine.transport import pins, tcp
-from tallow.engine.transport.dialer import SystemDialer, may_have_ca, spki_sha256, tls_context
-from tallow.engine.transport.tcp import TcpConnection
+from tallow.engine.transport.dialer import SystemDialer, tls_context
+from tallow.engine.transport.way import Standing, may_have_ca, spki_sha256
 from tallow.errors import RelayKeyChanged, RelayUnreachable
 from tallow.protocol.address import RelayAddress
 from tallow.wire.relay import ALPN, ClientHello, RelayHello, client_frame, decode_relay
@@ -36,11 +36,11 @@ def short_goodbye(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tcp, "CLOSE_WITHIN_S", 0.001)
 
 
-async def _dial(state: MemoryState, address: RelayAddress) -> TcpConnection:
-    return await SystemDialer(state).dial(address)
+async def _dial(state: MemoryState, address: RelayAddress) -> Standing:
+    return await SystemDialer(state, "tcp").dial(address)
 
 
-async def _close(connection: TcpConnection) -> None:
+async def _close(connection: Standing) -> None:
     connection.close()
     await connection.closed()
 
