@@ -71,7 +71,7 @@ class SystemDialer:
             [functools.partial(_WAYS[name], address, trust) for name in order],
             head_start_s=HEAD_START_S,
             failure=WayFailed,
-            discard=lambda loser: loser.close(),
+            discard=_hang_up,
         )
         try:
             async with asyncio.timeout(CONNECT_WITHIN_S):
@@ -87,6 +87,14 @@ class SystemDialer:
             failed = race.failures.get(0, no_answer(address, HEAD_START_S))
             connection.detour = Detour(order[0], order[won], failed.reason)
         return connection
+
+
+def _hang_up(loser: Standing) -> None:
+    """End the connection that lost a race: nothing was said over it."""
+    if isinstance(loser, TcpConnection):
+        loser.hang_up()
+    else:
+        loser.close()
 
 
 def _all_failed(
