@@ -74,10 +74,12 @@ class Tallow:
     def __post_init__(self) -> None:
         config = self.root / "relay.toml"
         # Rates are for strangers; this relay has one visitor who comes very often.
-        config.write_text("[relay]\nconnects_per_minute = 0\njoins_per_minute = 0\n")
+        config.write_text(
+            "[relay]\nconnects_per_minute = 0\ncreates_per_minute = 0\njoins_per_minute = 0\n"
+        )
         process = subprocess.Popen(
             [sys.executable, "-m", "relay", "--listen", "127.0.0.1:0"]
-            + ["--state", str(self.root / "relay")],
+            + ["--state", str(self.root / "relay"), "--config", str(config)],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
