@@ -76,7 +76,7 @@ class Flood:
             for key, events in self._selector.select(timeout=0.002):
                 self._serve(key.fileobj, events)  # type: ignore[arg-type]  # only sockets
         for key in list(self._selector.get_map().values()):
-            self._drop(key.fileobj)  # type: ignore[arg-type]
+            self._drop(key.fileobj)  # type: ignore[arg-type]  # only sockets
         return self._opened
 
     def _open(self) -> None:

@@ -54,7 +54,7 @@ def rooms_table(counts: list[int]) -> tuple[list[str], bool]:
             try:
                 empty = relay.memory_mb()
                 crowd.fill(count)
-                time.sleep(1)
+                time.sleep(1)  # let the relay settle: its memory is read at rest
                 rest = relay.memory_mb()
                 sending = _while_sending(relay, crowd, read=True)
                 stalled = _while_sending(relay, crowd, read=False)
@@ -129,7 +129,7 @@ def flooded(relay: OwnRelay, port: int, big: Path, root: Path, *, hello: bool) -
     words = [sys.executable, "-m", "bench.flood", "--port", str(port), "--seconds", str(FLOOD_S)]
     attacker = subprocess.Popen([*words, *(["--hello"] if hello else [])], stdout=subprocess.PIPE)
     try:
-        time.sleep(FLOOD_AHEAD_S)
+        time.sleep(FLOOD_AHEAD_S)  # the flood is under way when the transfer begins
         seconds = _transfer_s(relay, big, root)
         outlasted = attacker.poll() is None
         said, _ = attacker.communicate()
@@ -200,7 +200,7 @@ def flood_rows(
                     f"| {number + 1} | {calm.rate / 1e6:.0f} | {hit.rate / 1e6:.0f} |"
                     f" {kept[-1]:.0%}{note} | {hit.opened} | {hit.failed} |"
                 )
-            time.sleep(2)
+            time.sleep(2)  # what the flood left behind is read after it has ended
             after, peak = relay.memory_mb(), relay.memory_mb("VmHWM")
         finally:
             control.stop()

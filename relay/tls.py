@@ -185,6 +185,7 @@ class TlsWire(asyncio.BufferedProtocol):
             context = self._house.context
             self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
             # typeshed does not know the form that reads into a buffer and returns a count.
+            # typeshed does not know the form that reads into a buffer.
             self._read_into = self._tls.read  # type: ignore[assignment]
         tls = self._tls
         try:

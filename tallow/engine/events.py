@@ -14,6 +14,8 @@ import msgspec
 
 EVENT_VERSION = 1
 
+FileStatus = Literal["done", "failed", "skipped", "renamed"]
+
 
 class Event(msgspec.Struct, frozen=True, tag_field="event", forbid_unknown_fields=True):
     """Something happened to the exchange of this ticket."""
@@ -233,7 +235,7 @@ class TransferFile(Event, frozen=True, tag="transfer.file"):
     """One file ended."""
 
     path: str
-    status: Literal["done", "failed", "skipped", "renamed"]
+    status: FileStatus
     reason: str = ""
 
 

@@ -298,8 +298,8 @@ class Receiving:
         if outcome.status != "done":
             self._file_ended(outcome.path, outcome.status, outcome.reason)
 
-    def _file_ended(self, path: str, status: str, reason: str) -> None:
-        event = e.TransferFile(self._context.ticket, path, status, reason)  # type: ignore[arg-type]
+    def _file_ended(self, path: str, status: e.FileStatus, reason: str) -> None:
+        event = e.TransferFile(self._context.ticket, path, status, reason)
         self._context.emit(event)
 
     def _sync_if_due(self) -> None:

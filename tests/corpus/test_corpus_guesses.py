@@ -65,6 +65,7 @@ def _flight(sent: Sent) -> Flight | None:
     if sent.kind is LinkType.CONTROL and _join(sent) is not None:
         return "M1"
     if sent.kind is LinkType.DATA and sent.number == 0:
+        # The dict's values are two of the literals that are asked for.
         return {CREATOR: "M2", JOINER: "M3"}.get(sent.connection.number)  # type: ignore[return-value]
     return None
 
