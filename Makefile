@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test e2e bench fuzz lint types fmt clean
+.PHONY: help demo test e2e chaos bench bench-sizes fuzz lint types fmt clean
 
 PYTHON ?=
 BIN := .venv/bin
@@ -13,7 +13,7 @@ CANDIDATES := python3.13 python3.12 python3.11 python3
 PROBE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 demo: $(READY) ## a relay, a sender and a receiver on this machine, with a real folder
 	@$(BIN)/tallow demo
@@ -28,6 +28,16 @@ e2e: $(READY) ## tests with tmux, root or the network lab; skipped with a reason
 	    echo "make e2e: this tree has no end-to-end tests."; exit 0; \
 	  fi; \
 	  exit $$code; }
+
+CHAOS_ROUNDS ?= 500
+CHAOS_SEED ?= $(shell date +%s)
+chaos: $(READY) ## kill sender, receiver and relay at random, 500 times (CHAOS_ROUNDS, CHAOS_SEED)
+	@echo "CHAOS_SEED=$(CHAOS_SEED) CHAOS_ROUNDS=$(CHAOS_ROUNDS)"
+	@CHAOS_SEED=$(CHAOS_SEED) CHAOS_ROUNDS=$(CHAOS_ROUNDS) HALF_BYTES=1073741824 \
+	  $(BIN)/python -m pytest tests/chaos -q
+
+bench-sizes: $(READY) ## a large file, a sparse one, a million small ones, five pairs; half an hour
+	$(BIN)/python -m bench.sizes
 
 bench: $(READY) ## every measurement, in a row; peers on PATH take part (docs/benchmarks.md)
 	$(BIN)/python -m bench.startup

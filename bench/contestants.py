@@ -92,6 +92,10 @@ class Tallow:
         """``tallow send SOURCE`` to ``tallow receive CODE``."""
         return self._run(["send", source.name, "-q"], source.parent, target)
 
+    def sync(self, source: Path, target: Path) -> Run:
+        """``tallow sync SOURCE`` to ``tallow receive CODE`` over what is there."""
+        return self._run(["sync", source.name, "-q"], source.parent, target)
+
     def text(self, text: str, target: Path) -> Run:
         """``tallow send --text``."""
         return self._run(["send", "--text", text, "-q"], target, target)
@@ -240,6 +244,11 @@ class Scp:
         )
         used = client.ended()
         return Run(time.monotonic() - began, used, used.peak_mb, 0.0)
+
+    def remote_shell(self) -> str:
+        """Return the command that reaches this server, as rsync wants it."""
+        quiet = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR"
+        return f"ssh -p {self._port} -i {self.root / 'user'} {quiet}"
 
     def text(self, text: str, target: Path) -> Run:
         """scp has no texts."""

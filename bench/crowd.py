@@ -14,7 +14,7 @@ import time
 from collections import defaultdict
 
 from tallow.wire.frames import LinkType, encode_link
-from tallow.wire.relay import ALPN, ClientHello, Meet, client_frame
+from tallow.wire.relay import ALPN, ClientHello, Meet, Take, client_frame
 
 FRAME = encode_link(LinkType.DATA, bytes(256 * 1024))
 SETTLE = encode_link(LinkType.DATA, b"third flight")
@@ -40,6 +40,7 @@ class Crowd:
         while len(self.rooms) < rooms:
             name = len(self.rooms).to_bytes(32, "big")
             pair = self._enter(name), self._enter(name)
+            pair[0].sendall(client_frame(Take(1)))
             pair[1].sendall(SETTLE)
             self.rooms.append(pair)
         for pair in self.rooms:

@@ -1,6 +1,6 @@
 """One big file, 10 000 small files, one text: this program against its peers, in one run.
 
-    python -m bench.transfer [--size 1GB] [--files 10000] [--runs 5]
+    python -m bench.transfer [--size 1GB] [--files 10000] [--runs 5] [--only sync]
 
 Programs take turns (A B A B …), so that a machine whose speed drifts drifts for all of them; the
 medians and the ratios between medians are what may be quoted.
@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.contestants import Contestant, Run, Scp, contestants
+from bench.syncs import make_small, sync_rows
 
 UNITS = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "MiB": 2**20, "GiB": 2**30}
 
@@ -40,16 +41,6 @@ def make_big(folder: Path, size: int) -> Path:
             file.write(os.urandom(piece))
             left -= piece
     return path
-
-
-def make_small(folder: Path, count: int) -> Path:
-    """Make files of 0.2 to 8 kB in folders of 100."""
-    tree = folder / "small"
-    for number in range(count):
-        path = tree / f"{number // 100:03}" / f"{number:05}.bin"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(os.urandom(200 + number * 7919 % 7800))
-    return tree
 
 
 def paired(
@@ -113,7 +104,7 @@ def main() -> int:
     parser.add_argument("--size", type=size_of, default=10**9)
     parser.add_argument("--files", type=int, default=10_000)
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--only", choices=("big", "small", "text"))
+    parser.add_argument("--only", choices=("big", "small", "text", "sync"))
     parser.add_argument("--folder", type=Path, default=None, help="where the files lie")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
@@ -132,7 +123,7 @@ def main() -> int:
 def measure(root: Path, programs: list[Contestant], options: argparse.Namespace) -> list[str]:
     """Return the lines of every measurement that was asked for."""
     lines: list[str] = []
-    wanted = [options.only] if options.only else ["big", "small", "text"]
+    wanted = [options.only] if options.only else ["big", "small", "text", "sync"]
     if "big" in wanted:
         big = make_big(root, options.size)
         runs = paired(
@@ -151,6 +142,8 @@ def measure(root: Path, programs: list[Contestant], options: argparse.Namespace)
             talkers, options.runs, lambda p: into_empty(root, lambda t: p.text("hello", t))
         )
         lines += table("One text, from start to exit of both", runs, None)
+    if "sync" in wanted:
+        lines += sync_rows(root, programs, options.files, options.runs)
     return lines
 
 

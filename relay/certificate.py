@@ -2,24 +2,23 @@
 
 Clients pin the key, not a name, so a self-made certificate is as good as a bought one; the key
 hash that they compare is the SHA-256 of the SubjectPublicKeyInfo. ``cryptography`` is loaded
-once, to make the certificate; reading it back takes twenty lines and saves 10 MB of memory.
-This module never opens a socket. Spec: docs/protocol.md §4.4.
+nowhere here: self_made.py makes the certificate in a process of its own, and reading it back
+takes twenty lines. This module never opens a socket. Spec: docs/protocol.md §4.4.
 """
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
 from relay.errors import EXIT_USAGE, RelayError
+from relay.self_made import in_a_process_of_its_own
 from relay.state import keep_secret, read_secret
 from tallow.wire import limits
 
 FILE_NAME = "relay.pem"
-_YEARS = 20
 _SEQUENCE = 0x30
 _VERSION = 0xA0
 
@@ -44,7 +43,7 @@ def own_certificate(state: Path) -> Certificate:
     path = state / FILE_NAME
     pem = read_secret(path, limits.RELAY_CONFIG_MAX_BYTES)
     if pem is None:
-        pem = keep_secret(path, _make())
+        pem = keep_secret(path, in_a_process_of_its_own())
     return Certificate(path, path, _key_hash_of(pem, path))
 
 
@@ -101,33 +100,6 @@ def _value(der: bytes, at: int) -> tuple[int, int]:
     if not 0 < start + length <= len(der):
         raise ValueError("cut short")
     return start, start + length
-
-
-def _make() -> bytes:
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "tallow-relay")])
-    # A day back: a client whose clock is behind must not meet a certificate of tomorrow.
-    start = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(start)
-        .not_valid_after(start + dt.timedelta(days=365 * _YEARS))
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    return certificate.public_bytes(serialization.Encoding.PEM) + key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
 
 
 def _unusable(path: Path, why: str) -> RelayError:

@@ -8,19 +8,24 @@ Before: relay/switch.py, or a twin in a test. Spec: docs/protocol.md §4.2, §4.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import assert_never
 
 from relay.actions import Action, Close, Send
+from relay.caller import Caller
+from relay.hub_rules import HubRules
+from relay.lane_tokens import LaneTokens, grant
 from relay.plates import Plates
-from relay.quota import Act, Denial, Quota
+from relay.quota import Act, Quota
 from relay.room import TRANSITIONS, LinkId, Room, RoomEvent, RoomState
+from relay.succession import crowded_retry_s, objection
 from tallow.wire import limits
 from tallow.wire.relay import (
     RELAY_VERSION,
     Allocate,
     Allocated,
+    AskLanes,
     Auth,
     Claim,
     ClientHello,
@@ -35,34 +40,13 @@ from tallow.wire.relay import (
     Refused,
     RelayHello,
     Reopen,
+    Succeed,
+    Take,
     Waiting,
 )
-from tallow.wire.relay_auth import KEY_HASH_BYTES, NONCE_BYTES, client_proof, proof_matches
+from tallow.wire.relay_auth import NONCE_BYTES
 
 __all__ = ["TRANSITIONS", "Action", "Close", "Hub", "HubRules", "LinkId", "Send"]
-
-
-@dataclass(frozen=True, slots=True)
-class HubRules:
-    """What an operator decides."""
-
-    password_key: bytes | None = None
-    """From ``relay_auth.relay_key``; None if everybody may create rooms."""
-    key_hash: bytes = bytes(KEY_HASH_BYTES)
-    """SHA-256 of the relay's SubjectPublicKeyInfo."""
-    orphan_s: float = limits.ROOM_ORPHAN_S
-    expires_max_s: int = limits.EXPIRES_MAX_S
-
-
-@dataclass(slots=True)
-class _Caller:
-    """What is known of one link."""
-
-    address: str
-    relay_nonce: bytes
-    client_nonce: bytes | None = None
-    proven: bool = False
-    room: Room | None = None
 
 
 class Hub:
@@ -79,7 +63,8 @@ class Hub:
         self._rules = rules or HubRules()
         self._quota = quota or Quota()
         self._plates = Plates(random_below)
-        self._callers: dict[LinkId, _Caller] = {}
+        self.lane_tokens = LaneTokens(random_below, per_pair=self._rules.lanes)
+        self._callers: dict[LinkId, Caller] = {}
         self._rooms: set[Room] = set()
         self._named: dict[str | bytes, Room] = {}
         self._plates_live = 0
@@ -90,9 +75,9 @@ class Hub:
     def connect(self, link: LinkId, address: str, now: float, *, unix_s: int = 0) -> list[Action]:
         """Greet a new link, or refuse it; ``unix_s`` is the time that the greeting shows."""
         if denial := self._quota.open_link(address, now):
-            return [Send(link, _refused(denial)), Close(link)]
+            return [Send(link, Refused(denial.code, denial.retry_s)), Close(link)]
         nonce = self._random_below(1 << (8 * NONCE_BYTES)).to_bytes(NONCE_BYTES, "big")
-        self._callers[link] = _Caller(address, nonce)
+        self._callers[link] = Caller(address, nonce)
         hello = RelayHello(
             version=RELAY_VERSION,
             time=unix_s,
@@ -114,14 +99,20 @@ class Hub:
         match message:
             case Auth():
                 return self._authenticate(link, caller, message, now)
-            case Allocate() | Claim() | Join() | Meet():
+            case Allocate() | Claim() | Succeed() | Join() | Meet():
                 if caller.room is not None:
                     return self.refuse(link, "malformed", now)
                 if self._draining:
                     return self.refuse(link, "draining", now)
                 return self._enter(link, caller, message, now)
+            case Take():
+                return self._take(link, caller, message.pairing, now)
             case Reopen():
                 return self._reopen(link, caller, now)
+            case AskLanes() if caller.room is not None:
+                return grant(self.lane_tokens, caller.room, link, message.count, now)
+            case AskLanes():
+                return self.refuse(link, "malformed", now)
             case Leave():
                 return [*self.disconnect(link, now), Close(link)]
             case _:
@@ -129,8 +120,7 @@ class Hub:
 
     def data_seen(self, link: LinkId, now: float) -> None:
         """Note that a link sent DATA: the joiner's first settles the pair."""
-        caller = self._callers.get(link)
-        room = caller.room if caller else None
+        room = self._room_of(link)
         if room is not None and room.state is RoomState.SEATED and room.joiner == link:
             room.step(RoomEvent.JOINER_SPOKE, now)
 
@@ -140,8 +130,7 @@ class Hub:
         if caller is None:
             return []
         self._quota.close_link(caller.address)
-        room = caller.room
-        return self._vacate(room, link, now) if room is not None else []
+        return self._vacate(caller.room, link, now) if caller.room is not None else []
 
     def refuse(
         self, link: LinkId, code: RefusalCode, now: float, *, retry_s: int = 0
@@ -149,15 +138,19 @@ class Hub:
         """Tell a link why it is closed, and close it."""
         if link not in self._callers:
             return []
-        gone = self.disconnect(link, now)
-        return [Send(link, Refused(code, retry_s)), Close(link), *gone]
+        return [Send(link, Refused(code, retry_s)), Close(link), *self.disconnect(link, now)]
 
     # --- what the shell asks -----------------------------------------------------------------
 
     def peer_of(self, link: LinkId) -> LinkId | None:
-        """Return where this link's DATA goes, if anywhere."""
+        """Return where this link's DATA goes, if anywhere.
+
+        What a creator sent before it took the pairing was meant for a joiner who has left.
+        """
         room = self._room_of(link)
-        return room.opposite(link) if room is not None and room.is_paired() else None
+        if room is None or not room.is_paired() or (link == room.creator and not room.is_taken()):
+            return None
+        return room.opposite(link)
 
     def is_seated(self, link: LinkId) -> bool:
         """Tell whether a link's verb was carried out; before that it may not send DATA."""
@@ -187,7 +180,7 @@ class Hub:
         """End seats, codes and empty rooms whose time is up."""
         actions: list[Action] = []
         # A seat that ends may leave a code that has run out meanwhile: look until all are done.
-        while due := [room for room in self._rooms if _is_due(room, now)]:
+        while due := [room for room in self._rooms if room.is_due(now)]:
             for room in due:
                 actions += self._time_up(room, now)
         return actions
@@ -200,7 +193,7 @@ class Hub:
     # --- verbs -------------------------------------------------------------------------------
 
     def _greeted(
-        self, link: LinkId, caller: _Caller, hello: ClientHello, now: float
+        self, link: LinkId, caller: Caller, hello: ClientHello, now: float
     ) -> list[Action]:
         if caller.client_nonce is not None:
             return self.refuse(link, "malformed", now)
@@ -209,16 +202,15 @@ class Hub:
         caller.client_nonce = hello.nonce
         return []
 
-    def _authenticate(self, link: LinkId, caller: _Caller, auth: Auth, now: float) -> list[Action]:
+    def _authenticate(self, link: LinkId, caller: Caller, auth: Auth, now: float) -> list[Action]:
         key = self._rules.password_key
-        if caller.proven or caller.room is not None or caller.client_nonce is None:
+        if caller.proven or caller.room is not None:
             return self.refuse(link, "malformed", now)
         if key is None:
             return []
         if denial := self._quota.exhausted(Act.FALSE_PROOF, caller.address, now):
             return self.refuse(link, denial.code, now, retry_s=denial.retry_s)
-        expected = client_proof(key, caller.client_nonce, caller.relay_nonce, self._rules.key_hash)
-        if not proof_matches(auth.proof, expected):
+        if not caller.proves(auth.proof, key, self._rules.key_hash):
             self._quota.spend(Act.FALSE_PROOF, caller.address, now)
             return self.refuse(link, "auth-failed", now)
         caller.proven = True
@@ -227,8 +219,8 @@ class Hub:
     def _enter(
         self,
         link: LinkId,
-        caller: _Caller,
-        verb: Allocate | Claim | Join | Meet,
+        caller: Caller,
+        verb: Allocate | Claim | Succeed | Join | Meet,
         now: float,
     ) -> list[Action]:
         match verb:
@@ -245,33 +237,52 @@ class Hub:
                 found = self._named.get(verb.plate)
                 if found is not None and found.is_live():
                     return self.refuse(link, "plate-live", now)
-                return self._create(link, caller, verb.plate, verb.expires_s, now)
+                return self._create(link, caller, verb.plate, verb.expires_s, now, heir=verb.heir)
+            case Succeed():
+                return self._succeed(link, caller, verb, now)
             case Allocate():
                 plate = self._plates.draw(self._named, self._plates_live, now)
                 if plate is None:
                     return self.refuse(link, "full", now)
-                return self._create(link, caller, plate, verb.expires_s, now)
+                return self._create(link, caller, plate, verb.expires_s, now, heir=verb.heir)
             case _:
                 assert_never(verb)
+
+    def _succeed(self, link: LinkId, caller: Caller, verb: Succeed, now: float) -> list[Action]:
+        before = self._named.get(verb.plate)
+        if before is None:
+            return self.refuse(link, self._nobody_there(verb.plate, now), now)
+        if why := objection(before, verb.token, now):
+            return self.refuse(link, why, now)
+        # Succession does not make a code live longer.
+        left_s = math.ceil(before.expires_at - now)
+        return self._create(link, caller, verb.plate, left_s, now, heir=verb.heir, succeeds=before)
 
     def _create(
         self,
         link: LinkId,
-        caller: _Caller,
+        caller: Caller,
         name: str | bytes,
         expires_s: int,
         now: float,
         *,
         paid: bool = False,
+        heir: bytes | None = None,
+        succeeds: Room | None = None,
     ) -> list[Action]:
         if self._rules.password_key is not None and not caller.proven and not paid:
             return self.refuse(link, "auth-required", now)
         if denial := self._quota.open_room(caller.address, now):
             return self.refuse(link, denial.code, now, retry_s=denial.retry_s)
-        if name in self._named:
-            self._replace(self._named[name], now)
         granted_s = min(expires_s, self._rules.expires_max_s)
-        room = Room(name, caller.address, link, now + granted_s, self._rules.orphan_s)
+        expires_at = now + granted_s if succeeds is None else succeeds.expires_at
+        room = Room(name, caller.address, link, expires_at, self._rules.orphan_s, heir=heir)
+        if succeeds is not None:
+            room.line = succeeds.line
+            self._replace(succeeds, RoomEvent.SUCCEEDED, now)
+        elif name in self._named:
+            self._replace(self._named[name], RoomEvent.REPLACED, now)
+        room.line.rooms += 1
         caller.room = room
         self._rooms.add(room)
         self._named[name] = room
@@ -282,25 +293,38 @@ class Hub:
         return [Send(link, Allocated(name, granted_s))]
 
     def _join(
-        self, link: LinkId, caller: _Caller, name: str | bytes, first: bytes, now: float
+        self, link: LinkId, caller: Caller, name: str | bytes, first: bytes, now: float
     ) -> list[Action]:
         if denial := self._quota.spend(Act.JOIN, caller.address, now):
             return self.refuse(link, denial.code, now, retry_s=denial.retry_s)
         room = self._named.get(name)
         if room is not None and room.is_paired():
             told = [Send(inside, Notice("crowded")) for inside in room.links()]
-            return [*self.refuse(link, "crowded", now), *told]
+            retry_s = crowded_retry_s(room, now)
+            refused = self.refuse(link, "crowded", now, retry_s=retry_s)
+            # Where several are expected, one more is no news to those inside.
+            return refused if retry_s else [*refused, *told]
         if room is None or room.creator is None or not room.step(RoomEvent.JOINED, now):
-            ran_out = isinstance(name, str) and self._plates.has_expired(name, now)
-            return self.refuse(link, "expired" if ran_out else "unknown-plate", now)
+            return self.refuse(link, self._nobody_there(name, now), now)
         room.joiner = link
+        room.pairing += 1
         caller.room = room
         return [
-            Send(room.creator, Paired("creator", first)),
+            Send(room.creator, Paired("creator", first, room.pairing)),
             Send(link, Paired("joiner")),
         ]
 
-    def _reopen(self, link: LinkId, caller: _Caller, now: float) -> list[Action]:
+    def _nobody_there(self, name: str | bytes, now: float) -> RefusalCode:
+        ran_out = isinstance(name, str) and self._plates.has_expired(name, now)
+        return "expired" if ran_out else "unknown-plate"
+
+    def _take(self, link: LinkId, caller: Caller, pairing: int, now: float) -> list[Action]:
+        room = caller.room
+        if room is None or room.creator != link or not room.take(pairing):
+            return self.refuse(link, "malformed", now)
+        return []
+
+    def _reopen(self, link: LinkId, caller: Caller, now: float) -> list[Action]:
         room = caller.room
         if room is None or room.creator != link:
             return self.refuse(link, "malformed", now)
@@ -347,8 +371,8 @@ class Hub:
             self._quota.close_link(caller.address)
         return [Send(link, Notice(why)), Close(link)]
 
-    def _replace(self, room: Room, now: float) -> None:
-        room.step(RoomEvent.REPLACED, now)
+    def _replace(self, room: Room, event: RoomEvent, now: float) -> None:
+        room.step(event, now)
         if room.state is RoomState.CLOSED:
             self._drop(room, now)
         else:
@@ -356,6 +380,7 @@ class Hub:
 
     def _drop(self, room: Room, now: float) -> None:
         self._rooms.discard(room)
+        room.line.rooms -= 1
         self._quota.close_room(room.creator_address)
         self._release_name(room, now)
 
@@ -371,11 +396,3 @@ class Hub:
     def _room_of(self, link: LinkId) -> Room | None:
         caller = self._callers.get(link)
         return caller.room if caller else None
-
-
-def _is_due(room: Room, now: float) -> bool:
-    return room.deadline_at is not None and room.deadline_at <= now
-
-
-def _refused(denial: Denial) -> Refused:
-    return Refused(denial.code, denial.retry_s)

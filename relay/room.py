@@ -8,7 +8,7 @@ Spec: docs/protocol.md §4.3.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NewType
 
 from tallow.wire import limits
@@ -45,6 +45,8 @@ class RoomEvent(enum.Enum):
     TIME_UP = "time up"
     REPLACED = "replaced"
     """Somebody created a new room under the same name."""
+    SUCCEEDED = "succeeded"
+    """Another link of the same sender took the name over."""
 
 
 TRANSITIONS: dict[tuple[RoomState, RoomEvent], RoomState] = {
@@ -60,14 +62,25 @@ TRANSITIONS: dict[tuple[RoomState, RoomEvent], RoomState] = {
     (RoomState.SETTLED, RoomEvent.JOINER_LEFT): RoomState.HALF,
     (RoomState.SETTLED, RoomEvent.CREATOR_LEFT): RoomState.HALF,
     (RoomState.SETTLED, RoomEvent.REOPENED): RoomState.WAITING,
+    (RoomState.SETTLED, RoomEvent.SUCCEEDED): RoomState.SETTLED,
     (RoomState.HALF, RoomEvent.REOPENED): RoomState.WAITING,
     (RoomState.HALF, RoomEvent.JOINER_LEFT): RoomState.ORPHANED,
     (RoomState.HALF, RoomEvent.CREATOR_LEFT): RoomState.ORPHANED,
     (RoomState.HALF, RoomEvent.REPLACED): RoomState.HALF,
+    (RoomState.HALF, RoomEvent.SUCCEEDED): RoomState.HALF,
     (RoomState.HALF, RoomEvent.TIME_UP): RoomState.CLOSED,
     (RoomState.ORPHANED, RoomEvent.REPLACED): RoomState.CLOSED,
+    (RoomState.ORPHANED, RoomEvent.SUCCEEDED): RoomState.CLOSED,
     (RoomState.ORPHANED, RoomEvent.TIME_UP): RoomState.CLOSED,
 }
+
+
+@dataclass(slots=True, eq=False)
+class Line:
+    """The rooms that one name went through by succession."""
+
+    rooms: int = 0
+    """How many of them are still there."""
 
 
 @dataclass(slots=True, eq=False)
@@ -83,6 +96,13 @@ class Room:
     joiner: LinkId | None = None
     state: RoomState = RoomState.WAITING
     deadline_at: float | None = None
+    pairing: int = 0
+    """How many joiners there have been."""
+    taken: int = 0
+    """The last pairing that the creator has answered."""
+    heir: bytes | None = None
+    """SHA-256 of the token that takes the name over; None if nobody may."""
+    line: Line = field(default_factory=Line)
 
     def __post_init__(self) -> None:
         """Wait until the code expires."""
@@ -107,9 +127,24 @@ class Room:
                 self.deadline_at = None
         return True
 
+    def is_due(self, now: float) -> bool:
+        """Tell whether the present state's time is up."""
+        return self.deadline_at is not None and self.deadline_at <= now
+
     def is_paired(self) -> bool:
         """Tell whether DATA of each side reaches the other."""
         return self.state in (RoomState.SEATED, RoomState.SETTLED)
+
+    def is_taken(self) -> bool:
+        """Tell whether what the creator sends now is meant for the joiner who is there now."""
+        return self.taken == self.pairing
+
+    def take(self, pairing: int) -> bool:
+        """Note the creator's answer to a pairing; False if it is none, or not the next one."""
+        if not self.taken < pairing <= self.pairing:
+            return False
+        self.taken = pairing
+        return True
 
     def is_live(self) -> bool:
         """Tell whether anybody is there, so that the name is taken."""

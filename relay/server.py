@@ -22,6 +22,7 @@ from typing import Any, Protocol
 from relay.certificate import Certificate
 from relay.config import Settings
 from relay.errors import EXIT_NETWORK, EXIT_USAGE, RelayError
+from relay.half_open import HalfOpen
 from relay.hub import Hub, HubRules
 from relay.link import Link, Wire
 from relay.log import Log
@@ -34,6 +35,7 @@ from tallow.wire import limits
 _SWEEP_EVERY_S = 1.0
 _BACKLOG = 512
 _SPARE_FILES = 64
+_FILES_PER_LANE = 4
 _REFUSALS_PER_S = 10
 """How many refused connections may have a TLS handshake, to be told why."""
 _PORT_TRIES = 8
@@ -67,6 +69,7 @@ class RelayServer:
             key_hash=certificate.key_hash,
             orphan_s=settings.orphan_s,
             expires_max_s=settings.expires_max_s,
+            lanes=limits.LANES_PER_SESSION_MAX if _can_watch_sockets() else 0,
         )
         self.now = now
         self.loop_time: Callable[[], float] = time.monotonic
@@ -84,6 +87,7 @@ class RelayServer:
         self._doors: list[UdpDoor] = []
         self._quic: QuicSide | None = None
         self._wires: set[Ending] = set()
+        self._half_open: HalfOpen[TlsWire] = HalfOpen()
         self._tick: asyncio.TimerHandle | None = None
         self._changed = asyncio.Event()
         self._refusals_left = _REFUSALS_PER_S
@@ -135,6 +139,7 @@ class RelayServer:
         self._stop_listening()
         for wire in list(self._wires):
             wire.abort()
+        self.switch.lanes.close()
         self._close_doors()
 
     # --- what a transport asks ----------------------------------------------------------------
@@ -154,6 +159,22 @@ class RelayServer:
         """Tell whether an address gets a QUIC handshake: refused ones do within the same bound."""
         refused = self._quota.refuses_link(address, self.now())
         return not refused or self.may_be_refused_in_words()
+
+    def handshake_begins(self, wire: TlsWire, address: str) -> None:
+        """Count a TLS handshake, and end another one where there are too many."""
+        victim = self._half_open.begin(wire, address)
+        if victim is not None:
+            self._log.event("refused", code="half-open", address=victim.address)
+            victim.abort()
+
+    def handshake_ends(self, wire: TlsWire) -> None:
+        """Note that a TLS handshake is over."""
+        self._half_open.end(wire)
+
+    def lane_arrives(self, transport: asyncio.Transport, opening: bytes, address: str) -> None:
+        """Let a lane in by its token, or end it without a word."""
+        if not self.switch.lanes.arrive(transport, opening, self.now()):
+            self._log.event("refused", code="lane", address=address)
 
     def left(self, wire: Ending) -> None:
         """Note that a connection is gone."""
@@ -224,7 +245,8 @@ class RelayServer:
             import resource
         except ImportError:
             return
-        wanted = self._settings.quota.links + _SPARE_FILES
+        wanted = self._settings.quota.links + _FILES_PER_LANE * limits.RELAY_LANES_MAX
+        wanted += _SPARE_FILES
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if hard != resource.RLIM_INFINITY and hard < wanted:
             self._log.event("files.short", wanted=wanted, allowed=hard)
@@ -265,6 +287,11 @@ async def serve(server: RelayServer) -> int:
 async def _end_orderly(server: RelayServer) -> None:
     await server.drain()
     await server.close()
+
+
+def _can_watch_sockets() -> bool:
+    """Tell whether lanes can be carried: some loops wait for operations, not for sockets."""
+    return not hasattr(asyncio, "ProactorEventLoop")
 
 
 def _watch_signals(signals: asyncio.Queue[int]) -> None:

@@ -12,12 +12,16 @@ from collections.abc import Callable, Sequence
 
 from relay.actions import Action, Close, Send
 from relay.hub import Hub
+from relay.lane import Lanes
 from relay.link import Link, Wire
 from relay.log import Log
 from relay.room import LinkId
 from tallow.wire import limits
 from tallow.wire.errors import WireError
 from tallow.wire.relay import Allocated, Notice, Paired, Refused, decode_client, relay_frame
+
+_ANSWERS_TO_A_PAIRING = 2
+"""take and reopen: strangers who come and go must not use up what a creator may say."""
 
 
 class Switch:
@@ -26,6 +30,7 @@ class Switch:
     def __init__(self, hub: Hub, log: Log, unix_s: Callable[[], int]) -> None:
         """Serve this hub; ``unix_s`` is the clock that greetings show."""
         self.hub = hub
+        self.lanes = Lanes(hub.lane_tokens)
         self._log = log
         self._unix_s = unix_s
         self._links: dict[LinkId, Link] = {}
@@ -84,6 +89,7 @@ class Switch:
     def sweep(self, now: float) -> None:
         """End what is due: rooms, links without a verb, silent and stuck links."""
         self._carry_out(self.hub.on_deadline(now), now)
+        self.lanes.sweep(now)
         for link in list(self._links.values()):
             late = not link.seated and now - link.opened_at > limits.RELAY_FIRST_MESSAGE_S
             if late or link.is_stale(now):
@@ -109,6 +115,8 @@ class Switch:
                 case Send(link_id, message):
                     self._note(link_id, message)
                     if link := self._links.get(link_id):
+                        if isinstance(message, Paired):
+                            link.controls = max(0, link.controls - _ANSWERS_TO_A_PAIRING)
                         link.say(relay_frame(message))
                 case Close(link_id):
                     self._close(link_id, now)
@@ -118,6 +126,7 @@ class Switch:
             link.close(now)
 
     def _forget(self, link_id: LinkId) -> Link | None:
+        self.lanes.pair_ended(link_id)
         self._addresses.pop(link_id, None)
         return self._links.pop(link_id, None)
 

@@ -17,7 +17,7 @@ from typing import Protocol
 
 from relay.link import Link
 from tallow.wire import limits
-from tallow.wire.relay import ALPN
+from tallow.wire.relay import ALPN, LANE_MAGIC, LANE_OPENING_BYTES
 
 _RECORD_BYTES = 17 * limits.KIB
 """A TLS record with its overhead: what may be left over from the read before."""
@@ -66,6 +66,15 @@ class House(Protocol):
     def may_be_refused_in_words(self) -> bool:
         """Tell whether a connection that was refused may still have its TLS handshake."""
 
+    def handshake_begins(self, wire: TlsWire, address: str) -> None:
+        """Note that a connection begins TLS; another one may be ended for it."""
+
+    def handshake_ends(self, wire: TlsWire) -> None:
+        """Note that a handshake is over, well or badly."""
+
+    def lane_arrives(self, transport: asyncio.Transport, opening: bytes, address: str) -> None:
+        """Take a connection that begins a lane; its transport ends here."""
+
     def left(self, wire: TlsWire) -> None:
         """Note that a connection is gone."""
 
@@ -82,8 +91,13 @@ class TlsWire(asyncio.BufferedProtocol):
         self._tls: ssl.SSLObject | None = None
         """Made at the first byte: whoever only connects costs no OpenSSL state."""
         self._read_into: Callable[[int, memoryview], int]
+        self._handshake_bytes = 0
+        self.address = ""
+        """Whose connection this is, for the log."""
         self._transport: asyncio.Transport | None = None
         self._link: Link | None = None
+        self._opening: bytearray | None = bytearray()
+        """The first bytes, until they tell TLS from a lane."""
         self._early: bytearray | None = bytearray()
         """What was written before the handshake ended; None from then on."""
         self._closing = False
@@ -100,18 +114,24 @@ class TlsWire(asyncio.BufferedProtocol):
             high=max(4 * limits.RELAY_CHUNK_MIN_BYTES, self._fair_backlog_bytes())
         )
         peer = transport.get_extra_info("peername")
-        self._link = self._house.admit(self, str(peer[0]) if peer else "")
+        self.address = str(peer[0]) if peer else ""
+        self._link = self._house.admit(self, self.address)
 
     def get_buffer(self, _sizehint: int) -> memoryview:
+        if self._opening is not None:
+            # What follows a lane's token is not for this module: it stays in the kernel.
+            return self._house.buffers.sealed[: LANE_OPENING_BYTES - len(self._opening)]
         # Only a pair's bulk is read in large chunks: a stranger's would stay in OpenSSL's BIO.
         if self._link is not None and self._link.settled:
             return self._house.buffers.sealed
         return self._house.buffers.sealed[: limits.RELAY_CHUNK_MIN_BYTES]
 
     def buffer_updated(self, nbytes: int) -> None:
+        if self._opening is not None and self._sorted_out(nbytes):
+            return
         self._incoming.write(self._house.buffers.sealed[:nbytes])
         try:
-            if self._early is not None and not self._shake_hands():
+            if self._early is not None and not self._shake_hands(nbytes):
                 return
             if not self._closing:
                 self._read()
@@ -125,6 +145,7 @@ class TlsWire(asyncio.BufferedProtocol):
 
     def connection_lost(self, _exc: Exception | None) -> None:
         self._closing = True
+        self._forget_tls()
         if self._linger is not None:
             self._linger.cancel()
         if self._link is not None:
@@ -175,24 +196,55 @@ class TlsWire(asyncio.BufferedProtocol):
     def abort(self) -> None:
         """End at once; what was not sent is lost."""
         self._closing = True
+        self._forget_tls()
         if self._transport is not None:
             self._transport.abort()
 
     # --- inside -------------------------------------------------------------------------------
 
-    def _shake_hands(self) -> bool:
+    def _sorted_out(self, nbytes: int) -> bool:
+        """Look at the first bytes; True if that was all that is to be done with them.
+
+        A lane goes its own way as soon as its token is there.
+        """
+        opening = self._opening = bytearray(self._opening or b"")
+        opening += self._house.buffers.sealed[:nbytes]
+        if opening[0] != LANE_MAGIC[0]:
+            self._opening = None
+            if len(opening) < LANE_OPENING_BYTES:
+                return False
+            # No TLS ends here, and what follows must be read: unread bytes would reset the end.
+            self._incoming.write(opening)
+            return True
+        transport = self._transport
+        if transport is None or len(opening) < LANE_OPENING_BYTES:
+            return True
+        link, may_come = self._link, not self._closing
+        self._closing = True
+        if link is None or link.closed or not may_come:
+            transport.abort()
+        else:
+            link.gone(self._house.now())
+            self._house.lane_arrives(transport, bytes(opening), self.address)
+        return True
+
+    def _shake_hands(self, nbytes: int) -> bool:
+        self._handshake_bytes += nbytes
         if self._tls is None:
             context = self._house.context
+            self._house.handshake_begins(self, self.address)
             self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
             # typeshed does not know the form that reads into a buffer and returns a count.
-            # typeshed does not know the form that reads into a buffer.
             self._read_into = self._tls.read  # type: ignore[assignment]
         tls = self._tls
         try:
             tls.do_handshake()
         except ssl.SSLWantReadError:
             self._flush()
+            if self._handshake_bytes > limits.RELAY_TLS_HANDSHAKE_MAX_BYTES:
+                self._end()
             return False
+        self._house.handshake_ends(self)
         early, self._early = self._early, None
         if tls.selected_alpn_protocol() != ALPN:
             self._end()
@@ -259,9 +311,21 @@ class TlsWire(asyncio.BufferedProtocol):
             self._transport.close()
             self._linger_then_abort()
 
+    def _forget_tls(self) -> None:
+        """Give OpenSSL's memory back now: wire and link know each other and die much later."""
+        self._house.handshake_ends(self)
+        if self._tls is not None:
+            self._tls = None
+            self._read_into = _read_nothing
+            self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+
     def _linger_then_abort(self) -> None:
         if self._transport is not None and self._linger is None:
             self._linger = self._loop.call_later(limits.RELAY_LINGER_S, self._transport.abort)
 
     def _fair_backlog_bytes(self) -> int:
         return min(limits.RELAY_BACKLOG_MAX_BYTES, len(self._house.buffers.sealed))
+
+
+def _read_nothing(_count: int, _into: memoryview) -> int:
+    return 0

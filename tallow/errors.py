@@ -2,10 +2,10 @@
 
     TallowError
     ├─ UsageError            2  NoRelaySet · BadCode · WeakCode · NeedsAnswer · SameWish ·
-    │                           OtherPurpose
+    │                           OtherPurpose · MissingExtra
     ├─ InternalError         1  LocalProtocolError
     ├─ PeerError                WrongCode 3 · CodeGuessed 3 · NotVerified 3 · OfferDeclined 7 ·
-    │                           PeerCancelled 7 · PeerGone 5 · PeerVersion 4
+    │                           PeerCancelled 7 · PeerGone (SessionEnded) 5 · PeerVersion 4
     ├─ LinkError             4  RelayUnreachable · RelayKeyChanged · RelayRefused · PlateLive ·
     │                           RelayVersion · Crowded · UnknownNameplate 5 · CodeExpired 5 ·
     │                           TimedOut 5
@@ -83,6 +83,13 @@ class NeedsAnswer(UsageError):
 
     code = "needs-answer"
     default_hint = "Add --yes to accept what the sender offers, or run it on a terminal."
+
+
+class MissingExtra(UsageError):
+    """A part of Tallow that this needs is not installed."""
+
+    code = "missing-extra"
+    default_hint = "Install it with pip, and try again."
 
 
 class OtherPurpose(UsageError):
@@ -175,6 +182,12 @@ class PeerGone(PeerError):
     default_hint = "Start again on both sides with a new code."
 
 
+class SessionEnded(PeerGone):
+    """The other side ended the session early."""
+
+    code = "session-ended"
+
+
 class PeerVersion(PeerError):
     """The two programs speak different versions of the protocol."""
 
@@ -192,6 +205,8 @@ class LinkError(TallowError):
     code = "link"
     exit_code = 4
     default_hint = "Check the network and the relay, then start again on both sides."
+    retry_s: int = 0
+    """When the relay says that another try may help; 0: it does not say."""
 
 
 class RelayUnreachable(LinkError):

@@ -203,7 +203,7 @@ class MemoryState:
         """Return what was written."""
         return self.content.get(name)
 
-    def write(self, name: str, content: bytes) -> None:
+    def write(self, name: str, content: bytes, *, durable: bool = True) -> None:
         """Keep it; ``on_write`` may look or raise first."""
         self.on_write(name, content)
         self.content[name] = content
@@ -211,3 +211,7 @@ class MemoryState:
     def remove(self, name: str) -> None:
         """Forget it."""
         self.content.pop(name, None)
+
+    def names(self, prefix: str) -> list[str]:
+        """Return what names begin so."""
+        return sorted(name for name in self.content if name.startswith(prefix))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from relay import room
-from tallow.protocol import handshake, rendezvous, session
+from tallow.protocol import handshake, lane_proof, psk_handshake, rendezvous, session
 from tallow.protocol.transfer import receiver, sender
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "diagrams"
@@ -79,12 +79,28 @@ MACHINES = (
         steps_of(handshake.TRANSITIONS),
     ),
     Machine(
+        "psk-handshake",
+        "Handshake of kind psk, both sides",
+        "tallow/protocol/psk_handshake.py",
+        "5.6",
+        (psk_handshake.State.FRESH, psk_handshake.State.WAITING_F1),
+        steps_of(psk_handshake.TRANSITIONS),
+    ),
+    Machine(
         "session",
         "Session, one side",
         "tallow/protocol/session.py",
         "6",
         (session.State.NEW,),
         steps_of(session.TRANSITIONS),
+    ),
+    Machine(
+        "lane-join",
+        "Join proof of a further connection, one end",
+        "tallow/protocol/lane_proof.py",
+        "6.9",
+        (lane_proof.State.FRESH,),
+        steps_of(lane_proof.TRANSITIONS),
     ),
     Machine(
         "sender",

@@ -9,9 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 from tallow.cli.console import Console
 from tallow.cli.render import Output
+
+T = TypeVar("T")
+ASKED_TIMES: Final = 3
+"""Answers that mean nothing; then the safe one is taken."""
 
 
 class Asker:
@@ -31,8 +37,21 @@ class Asker:
         if self._reading is None or self._reading.done():
             self._reading = self._start()
         answer = await asyncio.shield(self._reading)
-        self._output.answered()
+        if answer is None:
+            self._output.withdraw()  # Nobody pressed Enter, so the line is still the question's.
+        else:
+            self._output.answered()
         return answer
+
+    async def until_clear(
+        self, prompt: str, read: Callable[[str | None], T | None], *, otherwise: T
+    ) -> T:
+        """Ask again while an answer means nothing; after some tries take the safe one."""
+        for _ in range(ASKED_TIMES):
+            found = read(await self.ask(prompt))
+            if found is not None:
+                return found
+        return otherwise
 
     def _start(self) -> asyncio.Future[str | None]:
         loop = asyncio.get_running_loop()

@@ -17,9 +17,9 @@ from tallow.cli import sentences
 from tallow.cli.console import Console
 from tallow.cli.path_policy import read_first_line
 from tallow.cli.render import Output
-from tallow.errors import BadCode, TallowError, UsageError, WeakCode
+from tallow.errors import BadCode, TallowError, Terminated, UsageError, WeakCode
 from tallow.protocol.code import Code, CodeKind, check_typed, near_misses, parse_code
-from tallow.protocol.words import complete_word
+from tallow.protocol.words import complete_word, nearest_word
 from tallow.wire import limits
 
 PROMPT: Final = "Code (Enter for a new one): "
@@ -79,8 +79,11 @@ def completions(incomplete: str) -> list[str]:
 
 
 def words_for(prefix: str) -> list[str]:
-    """Return the words that begin with what is typed; none before the first letter."""
-    return complete_word(prefix) if prefix.isalpha() else []
+    """Return the words that begin with what is typed, or the one that a slip of it meant."""
+    if not prefix.isalpha():
+        return []
+    meant = nearest_word(prefix)
+    return complete_word(prefix) or ([meant] if meant else [])
 
 
 def visible_code_warning() -> str | None:
@@ -108,14 +111,19 @@ def others_logged_in(sessions: str = SESSIONS_FOLDER) -> bool:
 def _typed(console: Console, output: Output, prompt: str) -> str:
     output.close()
     if console.stdout_tty:
-        answer = console.read_code(prompt, words_for)
+        try:
+            answer = console.read_code(prompt, words_for)
+        except Terminated:
+            output.result("")  # What is said now begins on a line of its own.
+            raise
     else:
         output.ask(prompt)
         answer = console.read_answer()
         output.answered()
     if answer is None:
         raise UsageError("No code was given.", hint="Type it, or set TALLOW_CODE.")
-    return answer.strip()
+    # A paste may hold more than the code; what follows it is no answer to anything.
+    return answer.strip().partition("\n")[0].strip()
 
 
 def _offer_correction(typed: str, console: Console, output: Output, *, weak: bool) -> Code | None:
@@ -128,6 +136,7 @@ def _offer_correction(typed: str, console: Console, output: Output, *, weak: boo
     code = _or_none(lambda: check_typed(corrected, interactive=True, allow_weak=weak))
     if code is None:
         return None
+    console.drop_typed_ahead()
     output.ask(f"Use {code.text}? [Y/n, a = as typed] ")
     answer = console.read_answer()
     output.answered()

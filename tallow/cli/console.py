@@ -1,17 +1,20 @@
 """The three streams of this process, and what is known of them: a terminal, its size, what waits.
 
-It reads from standard input and looks at the terminal; it writes nothing (render.py does). Bytes
-are read from the descriptor itself, never through Python's buffer, so that what is not taken here
-is still there for the engine. Tests put a twin in its place.
+It reads from standard input and looks at the terminal; it writes nothing (render.py does) but the
+prompt that a line editor draws. Bytes are read from the descriptor itself, never through Python's
+buffer, so that what is not taken here is still there for the engine. Tests put a twin in its place.
 """
 
 from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
-from collections.abc import Callable, Mapping
-from types import ModuleType
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType, ModuleType
 from typing import Final, TextIO
 
 _DEFAULT_SIZE: Final = (80, 24)
@@ -99,14 +102,21 @@ class Console:
                 choices[:] = complete(text)
             return choices[state] if state < len(choices) else None
 
+        def draw_again() -> None:
+            self.stdout.write(prompt + readline.get_line_buffer())
+            self.stdout.flush()
+
         # libedit, which macOS links in GNU readline's place, has another grammar.
         libedit = "libedit" in (readline.__doc__ or "")
         readline.parse_and_bind("bind ^I rl_complete" if libedit else "tab: complete")
+        # A paste is one line then, not a line and answers to questions that nobody read.
+        readline.parse_and_bind("set enable-bracketed-paste on")
         readline.set_auto_history(False)
         readline.set_completer_delims(_NEW_CODE_KEYS)
         readline.set_completer(offer)
         try:
-            return _asked(prompt)
+            with _stops_cleanly(self._descriptor(), draw_again):
+                return _asked(prompt)
         finally:
             readline.set_completer(None)
 
@@ -142,6 +152,32 @@ def _readline() -> ModuleType | None:
     except ImportError:
         return None
     return readline
+
+
+@contextmanager
+def _stops_cleanly(descriptor: int | None, draw_again: Callable[[], None]) -> Iterator[None]:
+    """Give the terminal back at Ctrl+Z and take it again after it: Python's readline does not."""
+    main_thread = threading.current_thread() is threading.main_thread()
+    if descriptor is None or not os.isatty(descriptor) or os.name != "posix" or not main_thread:
+        yield
+        return
+    import termios
+
+    as_found = termios.tcgetattr(descriptor)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        for_typing = termios.tcgetattr(descriptor)
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, as_found)
+        os.kill(os.getpid(), signal.SIGSTOP)
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, for_typing)
+        draw_again()
+
+    before = signal.signal(signal.SIGTSTP, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTSTP, before)
 
 
 def _asked(prompt: str) -> str | None:

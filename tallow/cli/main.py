@@ -28,6 +28,9 @@ from tallow.errors import Interrupted, TallowError, Terminated
 COMMANDS: Final = {
     "send": "Send files, folders, a text or a pipe.",
     "receive": "Receive what somebody sends under a code.",
+    "resume": "Go on with a transfer that did not end.",
+    "sync": "Bring a folder elsewhere up to date.",
+    "watch": "Keep a folder elsewhere in step with one here.",
     "relay": "Run a relay, or forget the key of one.",
     "demo": "Show a whole transfer on this machine.",
     "completions": "Print the completion script of a shell.",

@@ -74,6 +74,8 @@ class PathPolicy:
     relay_pass_typed: bool = False
     relay_pass_file: str | None = None
     transport: str = "auto"
+    lanes: str = "auto"
+    reconnect_s: int = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,16 @@ class Pairing:
     anonymous: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What happens beside an exchange and after it."""
+
+    copy: bool = False
+    on_done: str = ""
+    """A command line; "" for none."""
+    notify: bool = False
+
+
 def speech_options(run: Run) -> Run:
     """Add --json -q -v --no-input --no-color as one Speech."""
 
@@ -98,7 +110,7 @@ def speech_options(run: Run) -> Run:
     ) -> int:
         return run(speech=Speech(json, quiet, verbose, no_input, no_color), **rest)
 
-    return _declared(
+    return declared(
         gathered,
         option("--json", is_flag=True, help="Print events on stdout, one JSON object a line."),
         option("-q", "--quiet", is_flag=True, help="Print results and errors only."),
@@ -109,7 +121,7 @@ def speech_options(run: Run) -> Run:
 
 
 def path_options(run: Run) -> Run:
-    """Add --relay --relay-pass --relay-pass-file --transport as one PathPolicy."""
+    """Add the relay, its password, --transport, --lanes and --reconnect as one PathPolicy."""
 
     @wraps(run)
     def gathered(
@@ -118,6 +130,8 @@ def path_options(run: Run) -> Run:
         relay_pass: str | None,
         relay_pass_file: str | None,
         transport: str,
+        lanes: str,
+        reconnect: int,
         **rest: object,
     ) -> int:
         path = PathPolicy(
@@ -127,10 +141,12 @@ def path_options(run: Run) -> Run:
             typed_here("relay_pass"),
             relay_pass_file,
             transport,
+            lanes,
+            reconnect,
         )
         return run(path=path, **rest)
 
-    return _declared(
+    return declared(
         gathered,
         option("--relay", metavar="HOST[:PORT]", help="Meet at this relay (…#sha256:… pins it)."),
         option("--relay-pass", metavar="PASSWORD", help="Password of the relay; visible in ps."),
@@ -141,6 +157,21 @@ def path_options(run: Run) -> Run:
             default="auto",
             show_default=True,
             help="How to reach the relay; auto and quic go on over the other one where needed.",
+        ),
+        option(
+            "--lanes",
+            type=click.Choice(["auto", "sealed", "tls"]),
+            default="auto",
+            show_default=True,
+            help="Whether sealed bytes leave TLS; tls hides that both ends carry the same.",
+        ),
+        option(
+            "--reconnect",
+            type=Span(least_s=0),
+            default="60s",
+            show_default=True,
+            metavar="TIME",
+            help="How long to look for the other side when the path is lost; 0 gives up at once.",
         ),
     )
 
@@ -163,7 +194,7 @@ def pairing_options(run: Run) -> Run:
         pairing = Pairing(words, expires, weak_code, qr, as_name, verify, anonymous)
         return run(pairing=pairing, **rest)
 
-    return _declared(
+    return declared(
         gathered,
         option(
             "--words",
@@ -195,7 +226,23 @@ def pairing_options(run: Run) -> Run:
     )
 
 
-def _declared(run: Run, *declarations: Callable[[Run], Run]) -> Run:
+def ending_options(run: Run) -> Run:
+    """Add --copy --notify --on-done as one Ending."""
+
+    @wraps(run)
+    def gathered(*, copy: bool, notify: bool, on_done: str, **rest: object) -> int:
+        return run(ending=Ending(copy, on_done, notify), **rest)
+
+    return declared(
+        gathered,
+        option("--copy", is_flag=True, help="Copy a new code to the clipboard."),
+        option("--notify", is_flag=True, help="Ring the bell and notify when it has ended."),
+        option("--on-done", default="", metavar="CMD", help="Run this command when it has ended."),
+    )
+
+
+def declared(run: Run, *declarations: Callable[[Run], Run]) -> Run:
+    """Put declarations on a command, in the order in which they shall be listed."""
     # click lists options in the order in which decorators stand, the last one applied first.
     for declare in reversed(declarations):
         run = declare(run)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -19,11 +19,12 @@ from tallow.cli.console import Console
 if TYPE_CHECKING:
     import click
 
-    from tallow.engine.commands import AnyCommand
-    from tallow.engine.events import AnyEvent
+    from tallow.engine.commands import AnyCommand, SendFiles
+    from tallow.engine.engine import OfferEntries
+    from tallow.engine.events import AnyEvent, OfferEntry
     from tallow.engine.ports import StateStore
     from tallow.engine.settings import Settings
-    from tallow.engine.storage.outbox import SourceTree
+    from tallow.engine.storage.sources import SourceTree
 
 
 class EngineDoor(Protocol):
@@ -39,6 +40,9 @@ class EngineDoor(Protocol):
     def events(self) -> AsyncIterator[AnyEvent]:
         """Yield what happens."""
 
+    def query(self, question: OfferEntries) -> list[OfferEntry]:
+        """Answer what is too big to be an event."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outside:
@@ -47,12 +51,19 @@ class Outside:
     console: Console
     open_engine: Callable[[Settings], AbstractAsyncContextManager[EngineDoor]]
     open_state: Callable[[], StateStore]
-    walk_sources: Callable[[Sequence[str], Sequence[str]], SourceTree]
+    walk_sources: Callable[[SendFiles], SourceTree]
     run_relay: Callable[[list[str]], int]
     now: Callable[[], float]
     """Monotonic seconds."""
-    leave_after: Callable[[float, int], None]
-    """End the process with an exit code after some seconds, whatever still runs."""
+    leave_after: Callable[[float, int], Callable[[], None]]
+    """End the process with an exit code after some seconds, whatever still runs.
+
+    Returns what calls it off.
+    """
+    put_into_clipboard: Callable[[str], Awaitable[str]]
+    """Return why it failed, or ""."""
+    run_command: Callable[[str, Mapping[str, str]], int]
+    """Run a command line of the person's own in an environment; return its exit code."""
 
     @classmethod
     def system(cls) -> Outside:
@@ -65,6 +76,8 @@ class Outside:
             _run_relay,
             _now,
             _leave_after,
+            _put_into_clipboard,
+            _run_command,
         )
 
     @classmethod
@@ -92,10 +105,11 @@ def _open_state() -> StateStore:
     return system_ports().state
 
 
-def _walk_sources(sources: Sequence[str], exclude: Sequence[str]) -> SourceTree:
-    from tallow.engine.storage.outbox import walk_sources
+def _walk_sources(command: SendFiles) -> SourceTree:
+    from tallow.engine.storage.walk import walk_sources
+    from tallow.engine.wanted import walk_options
 
-    return walk_sources(sources, exclude)
+    return walk_sources(command.sources, command.exclude, walk_options(command))
 
 
 def _run_relay(arguments: list[str]) -> int:
@@ -110,7 +124,19 @@ def _now() -> float:
     return SystemClock().now()
 
 
-def _leave_after(seconds: float, exit_code: int) -> None:
+async def _put_into_clipboard(text: str) -> str:
+    from tallow.cli.clipboard import put_here
+
+    return await put_here(text)
+
+
+def _run_command(command: str, environment: Mapping[str, str]) -> int:
+    from tallow.cli.ending import run
+
+    return run(command, environment)
+
+
+def _leave_after(seconds: float, exit_code: int) -> Callable[[], None]:
     def leave() -> None:
         for stream in (sys.stdout, sys.stderr):
             try:
@@ -125,3 +151,4 @@ def _leave_after(seconds: float, exit_code: int) -> None:
     timer = threading.Timer(seconds, leave)
     timer.daemon = True
     timer.start()
+    return timer.cancel

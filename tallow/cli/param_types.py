@@ -23,6 +23,9 @@ class Span(click.ParamType[int]):
 
     name = "time"
 
+    def __init__(self, least_s: int = 1) -> None:
+        self._least_s = least_s
+
     def convert(
         self, value: int | str, param: click.Parameter | None, ctx: click.Context | None
     ) -> int:
@@ -36,7 +39,7 @@ class Span(click.ParamType[int]):
             int(amount or 0) * unit_s
             for amount, unit_s in zip(match.groups(), _SPAN_UNITS_S, strict=True)
         )
-        if not 1 <= seconds <= limits.EXPIRES_MAX_S:
+        if not self._least_s <= seconds <= limits.EXPIRES_MAX_S:
             self.fail(f"{value!r} is not between a second and seven days.", param, ctx)
         return seconds
 
@@ -57,6 +60,22 @@ class Amount(click.ParamType[int]):
             self.fail(f"{value!r} is no size; write 200MB, 1GB or 64KiB.", param, ctx)
         power = "kmgt".find(match[2].lower()) + 1 if match[2] else 0
         return int(float(match[1]) * (1024 if match[3] else 1000) ** power)
+
+
+class Rate(Amount):
+    """Bytes per second: 10MB, 500kB/s, 1MiB."""
+
+    name = "rate"
+
+    def convert(
+        self, value: int | str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """Read an amount with or without /s behind it; at least a kilobyte."""
+        text = re.sub(r"\s*/\s*s$", "", value.strip()) if isinstance(value, str) else value
+        amount = super().convert(text, param, ctx)
+        if amount < 1000:
+            self.fail(f"{value!r} is less than 1kB a second.", param, ctx)
+        return amount
 
 
 class Patterns(click.ParamType[tuple[str, ...]]):

@@ -13,11 +13,12 @@ from tallow.cli.console import Console
 from tallow.cli.options import PathPolicy
 from tallow.crypto.secret import SecretBytes
 from tallow.display import display_text
-from tallow.engine.settings import KemChoice, Settings, TransportChoice
+from tallow.engine.settings import KemChoice, LanesChoice, Settings, TransportChoice
 from tallow.errors import NoRelaySet, SourceUnreadable, UsageError
 from tallow.protocol.address import RelayAddress, parse_address
 from tallow.wire import limits
 
+LANES: Final[dict[str, LanesChoice]] = {"auto": "auto", "sealed": "sealed", "tls": "tls"}
 TRANSPORTS: Final[dict[str, TransportChoice]] = {"auto": "auto", "tcp": "tcp", "quic": "quic"}
 
 
@@ -29,6 +30,8 @@ def settings_for(
         relay=_relay(path, code_relay),
         relay_password=_password(path, console),
         transport=TRANSPORTS[path.transport],
+        lanes=LANES[path.lanes],
+        reconnect_s=float(path.reconnect_s),
         kem=_kem(console),
     )
 

@@ -6,6 +6,7 @@ somebody can be asked is settled here, before anything is joined.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,9 +14,11 @@ import click
 from click.core import ParameterSource
 
 from tallow.cli.options import (
+    Ending,
     Pairing,
     PathPolicy,
     Speech,
+    ending_options,
     option,
     pairing_options,
     path_options,
@@ -23,15 +26,22 @@ from tallow.cli.options import (
     typed_here,
 )
 from tallow.cli.outside import Outside
-from tallow.cli.param_types import Span
+from tallow.cli.param_types import Patterns, Span
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+    from tallow.cli.consent import Policy
     from tallow.cli.render import Output
     from tallow.engine.commands import OnConflict, Receive
     from tallow.protocol.code import Code
 
+BY_HAND = "-"
+"""What stands for the person in the place of a pattern."""
+CODE_NOT_PATTERN = re.compile(r"[1-9][0-9]{0,8}-[^*?\[\]!/.]+(@.*)?", re.DOTALL)
+"""Nobody writes a file's name like this; with a slash in front it is one."""
+DISK_WAIT_S = 600.0
+"""A full disk waits for a person this long; where nobody is, it ends the transfer at once."""
 SUMMARY = "Receive what somebody sends under a code."
 
 
@@ -54,14 +64,27 @@ def complete_code(
 @option("-o", "--output", default=".", metavar="PATH", help="Folder, file name, or - for stdout.")
 @option("-y", "--yes", is_flag=True, help="Accept what is offered without asking.")
 @option(
+    "--select",
+    is_flag=False,
+    flag_value=BY_HAND,
+    multiple=True,
+    type=Patterns(),
+    metavar="[P[,P]]",
+    help="Take what matches; without a pattern choose from the list.",
+)
+@option(
     "--on-conflict",
     type=click.Choice(["ask", "rename", "skip", "overwrite"]),
     default="ask",
     show_default=True,
     help="What to do about names that exist.",
 )
+@option("--sync", is_flag=True, help="With --yes: replace what a sync or watch changes.")
+@option("--no-delta", is_flag=True, help="Tell no sender which parts of your files match.")
+@option("--delete", is_flag=True, help="Let a sync remove what its list has not.")
 @option("--wait", is_flag=True, help="Wait if nobody is there under this code yet.")
 @option("--timeout", type=Span(), metavar="TIME", help="Give up if nobody comes: 30s, 10m, 1h.")
+@ending_options
 @pairing_options
 @path_options
 @speech_options
@@ -73,9 +96,14 @@ def receive(
     code_file: str | None,
     output: str,
     yes: bool,
+    select: tuple[tuple[str, ...], ...],
     on_conflict: OnConflict,
+    sync: bool,
+    no_delta: bool,
+    delete: bool,
     wait: bool,
     timeout: int | None,
+    ending: Ending,
     pairing: Pairing,
     path: PathPolicy,
     speech: Speech,
@@ -86,8 +114,33 @@ def receive(
     an empty line (like --new) makes a code for the sender. You see what is offered, and nothing
     is written before you say yes.
     """
-    choices = _Choices(new, code_file, output, yes, on_conflict, wait, timeout)
-    return _receive(ctx, code, choices, pairing, path, speech)
+    patterns = tuple(pattern for group in select for pattern in group)
+    if not code and not new and code_file is None and typed_here("select"):
+        code, patterns = _code_behind_select(patterns)
+    by_hand = BY_HAND in patterns
+    patterns = tuple(pattern for pattern in patterns if pattern != BY_HAND)
+    syncing = _Syncing(sync, not no_delta, delete)
+    choices = _Choices(
+        new, code_file, output, yes, patterns, by_hand, on_conflict, wait, timeout, syncing
+    )
+    return _receive(ctx, code, choices, ending, pairing, path, speech)
+
+
+def _code_behind_select(patterns: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Take a code that stands behind a bare --select for what it is."""
+    for at, pattern in enumerate(patterns):
+        if CODE_NOT_PATTERN.fullmatch(pattern):
+            return (pattern,), (*patterns[:at], BY_HAND, *patterns[at + 1 :])
+    return (), patterns
+
+
+@dataclass(frozen=True, slots=True)
+class _Syncing:
+    """What a yes means if a sync is offered."""
+
+    as_one: bool = False
+    delta: bool = True
+    delete: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,33 +151,58 @@ class _Choices:
     code_file: str | None
     output: str
     yes: bool
+    select: tuple[str, ...]
+    by_hand: bool
     on_conflict: OnConflict
     wait: bool
     timeout_s: int | None
+    syncing: _Syncing = _Syncing()
 
     @property
     def to_stdout(self) -> bool:
         return self.output == "-"
+
+    def policy(self, may_ask: bool) -> Policy:
+        """Return what the options say about questions."""
+        from tallow.cli.consent import Policy
+
+        return Policy(
+            may_ask,
+            self.yes,
+            self.to_stdout,
+            self.on_conflict,
+            self.select,
+            self.by_hand,
+            self.syncing.as_one,
+            self.syncing.delta,
+            self.syncing.delete,
+        )
 
 
 def _receive(
     ctx: click.Context,
     words: tuple[str, ...],
     choices: _Choices,
+    ending: Ending,
     pairing: Pairing,
     path: PathPolicy,
     speech: Speech,
 ) -> int:
     from tallow.cli.code_source import weak_code_warning
-    from tallow.cli.consent import Policy
     from tallow.cli.exchange import Plan, run_exchange
     from tallow.cli.path_policy import password_warning, settings_for
     from tallow.cli.render import Output
-    from tallow.cli.styles import Telling, style_for
+    from tallow.cli.style_choice import style_for
+    from tallow.cli.styles import Telling
 
     outside = Outside.of(ctx)
     console = outside.console
     output = Output(console, no_color=speech.no_color)
+    if choices.by_hand and (choices.yes or choices.to_stdout):
+        raise click.UsageError(
+            "--select without a pattern asks, and --yes and -o - ask nothing: give it a PATTERN.",
+            ctx,
+        )
     if choices.to_stdout and speech.json:
         raise click.UsageError("--json and -o - both need standard output.", ctx)
     may_ask = console.stdin_tty and console.stderr_tty and not speech.no_input
@@ -136,18 +214,32 @@ def _receive(
         if warning is not None:
             output.tell(warning, "yellow")
     plan = Plan(
-        _command(ctx, known, choices, pairing, pipes=not (console.stdout_tty or speech.json)),
+        _command(
+            ctx,
+            known,
+            choices,
+            pairing,
+            pipes=not (console.stdout_tty or speech.json),
+            may_ask=may_ask,
+        ),
         settings,
-        Policy(may_ask, choices.yes, choices.to_stdout, choices.on_conflict),
+        choices.policy(may_ask),
         again="Ask the sender to start again; no unfinished file has its final name.",
         show_crashes=outside.wants_traceback(speech.verbose),
+        ending=ending,
     )
     telling = Telling(False, outside.now, speech.verbose, pairing.qr, weak is not None)
     return run_exchange(plan, outside, output, style_for(speech, output, telling))
 
 
 def _command(
-    ctx: click.Context, code: Code | None, choices: _Choices, pairing: Pairing, *, pipes: bool
+    ctx: click.Context,
+    code: Code | None,
+    choices: _Choices,
+    pairing: Pairing,
+    *,
+    pipes: bool,
+    may_ask: bool,
 ) -> Receive:
     """Return the command; ``pipes`` says that standard output can take a stream."""
     from tallow.engine.commands import Receive
@@ -167,6 +259,7 @@ def _command(
         weak_code=pairing.weak_code,
         # The keyboard was asked before; the engine shall not judge the words again.
         no_input=True,
+        disk_wait_s=DISK_WAIT_S if may_ask else 0.0,
     )
 
 

@@ -1,6 +1,6 @@
 """The only place that prints: results to standard output, words for people to standard error.
 
-``Output`` writes to the two streams and keeps one passing line (progress) below what stays. It
+``Output`` writes to the two streams and keeps passing lines (progress) below what stays. It
 knows no event: styles.py chooses the words. What a peer said comes in already escaped, except raw
 text for a pipe. The engine alone writes the bytes of ``-o -``.
 """
@@ -17,6 +17,7 @@ from tallow.display import display_block
 from tallow.errors import TallowError
 
 _CLEAR: Final = "\r\x1b[K"
+_UP_AND_CLEAR: Final = "\x1b[A" + _CLEAR
 
 
 class Output:
@@ -76,9 +77,9 @@ class Output:
             self.tell(line, "bold red" if at == 0 else "")
 
     def passing(self, line: str) -> None:
-        """Draw the one line that the next one replaces; nothing where that is not possible."""
+        """Draw the line, or lines, that the next ones replace; nothing where that cannot be."""
         if self.animated and not self._question and line != self._passing:
-            _write(self.console.stderr, _CLEAR + line)
+            _write(self.console.stderr, self._erasing() + line)
             self._passing = line
 
     def ask(self, prompt: str) -> None:
@@ -86,6 +87,11 @@ class Output:
         self._clear()
         self._question = self.paint("bold", prompt)
         _write(self.console.stderr, self._question)
+
+    def control(self, sequence: str) -> None:
+        """Send a terminal a control sequence that moves nothing on the screen."""
+        if self.console.stderr_tty:
+            _write(self.console.stderr, sequence)
 
     def answered(self) -> None:
         """Note that the person ended the question's line."""
@@ -104,8 +110,12 @@ class Output:
 
     def _clear(self) -> None:
         if self._passing:
-            _write(self.console.stderr, _CLEAR)
+            _write(self.console.stderr, self._erasing())
             self._passing = ""
+
+    def _erasing(self) -> str:
+        """Return what takes the passing lines away and leaves the cursor where they began."""
+        return _CLEAR + _UP_AND_CLEAR * self._passing.count("\n")
 
 
 def _write(stream: TextIO, text: str) -> None:

@@ -8,14 +8,18 @@ before it is known that something is sent.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from tallow.cli.options import (
+    Ending,
     Pairing,
     PathPolicy,
     Speech,
+    ending_options,
     option,
     pairing_options,
     path_options,
@@ -23,12 +27,19 @@ from tallow.cli.options import (
     typed_here,
 )
 from tallow.cli.outside import Outside
-from tallow.cli.param_types import Capped, Patterns
+from tallow.cli.param_types import Capped, Patterns, Rate
 from tallow.wire import limits
 
 if TYPE_CHECKING:
     from tallow.cli.render import Output
-    from tallow.engine.commands import SendFiles, SendOptions, SendStream, SendText
+    from tallow.engine.commands import (
+        SendFiles,
+        SendMode,
+        SendOptions,
+        SendStream,
+        SendText,
+        Symlinks,
+    )
     from tallow.protocol.code import Code
 
 SUMMARY = "Send files, folders, a text or a pipe."
@@ -40,7 +51,28 @@ SUMMARY = "Send files, folders, a text or a pipe."
 @option("--code", metavar="CODE", help="A code of your own, or the one that the receiver shows.")
 @option("--note", type=Capped(limits.NOTE_MAX_CHARS), default="", help="A note beside the offer.")
 @option("--exclude", type=Patterns(), multiple=True, metavar="P[,P]", help="Leave these out.")
+@option("--exclude-from", metavar="FILE", multiple=True, help="Leave out what this file lists.")
+@option("--git", is_flag=True, help="Leave out what git ignores, and .git itself.")
+@option(
+    "--symlinks",
+    type=click.Choice(["skip", "keep", "follow"]),
+    default="skip",
+    show_default=True,
+    help="Leave links out, send them as links, or send what they point to.",
+)
+@option("--xattrs", is_flag=True, help="Send the extended attributes of files too (user.*).")
+@option("--strip-metadata", is_flag=True, help="Send pictures without places, dates and cameras.")
+@option("--throttle", type=Rate(), metavar="RATE", help="Send at most so much a second: 10MB.")
+@option("--no-compress", is_flag=True, help="Send everything as it is.")
+@option(
+    "--receivers",
+    type=click.IntRange(min=0, max=limits.RELAY_FIGURE_MAX),
+    default=1,
+    metavar="N",
+    help="Send to so many under one code; 0: to whoever comes.",
+)
 @option("-n", "--dry-run", is_flag=True, help="List what would be sent, and send nothing.")
+@ending_options
 @pairing_options
 @path_options
 @speech_options
@@ -52,7 +84,16 @@ def send(
     code: str | None,
     note: str,
     exclude: tuple[tuple[str, ...], ...],
+    exclude_from: tuple[str, ...],
+    git: bool,
+    symlinks: Symlinks,
+    xattrs: bool,
+    strip_metadata: bool,
+    throttle: int | None,
+    no_compress: bool,
+    receivers: int,
     dry_run: bool,
+    ending: Ending,
     pairing: Pairing,
     path: PathPolicy,
     speech: Speech,
@@ -73,44 +114,103 @@ def send(
         raise click.UsageError("Name what to send: PATH…, --text TEXT, or - in a pipe.", ctx)
     if (text is not None and paths) or ("-" in paths and len(paths) > 1):
         raise click.UsageError("Send either files, or one text, or standard input.", ctx)
+    lines = pattern_lines(exclude_from)
+    listing = Listing(excluded, lines, git, symlinks, strip_metadata, xattrs)
+    what = What(paths, text, listing, throttle or 0, not no_compress, receivers)
     if dry_run:
         if not paths or paths == ("-",):
             raise click.UsageError("--dry-run lists files and folders; name some.", ctx)
         from tallow.cli.dry_run import list_sources
 
-        return list_sources(outside.walk_sources(paths, excluded), output, as_json=speech.json)
-    what = _What(paths, excluded, text)
-    return _send(outside, output, what, code, note, pairing, path, speech)
+        return list_sources(outside.walk_sources(what.files()), output, as_json=speech.json)
+    return run_send(outside, output, what, code, note, ending, pairing, path, speech)
+
+
+def pattern_lines(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the lines of pattern files."""
+    from tallow.errors import SourceUnreadable
+
+    lines: list[str] = []
+    for name in names:
+        try:
+            lines += Path(name).read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError as error:
+            raise SourceUnreadable(
+                f"The pattern file {name} cannot be read.", why=error.strerror or str(error)
+            ) from None
+    return tuple(lines)
 
 
 @dataclass(frozen=True, slots=True)
-class _What:
-    """What is to be sent."""
+class Listing:
+    """What of the paths is sent."""
+
+    exclude: tuple[str, ...] = ()
+    exclude_from: tuple[str, ...] = ()
+    git: bool = False
+    symlinks: Symlinks = "skip"
+    strip_metadata: bool = False
+    xattrs: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class What:
+    """What is to be sent, and how."""
 
     paths: tuple[str, ...]
-    exclude: tuple[str, ...]
     text: str | None
+    listing: Listing
+    throttle_bps: int = 0
+    compress: bool = True
+    receivers: int = 1
+    mode: SendMode = "copy"
+    delete: bool = False
+    """Whether the receiver of a sync is asked to remove what is not listed."""
+    poll_s: float = 0.0
+
+    def files(self, options: SendOptions | None = None) -> SendFiles:
+        """Return the command for files and folders."""
+        from tallow.engine.commands import SendFiles, SendOptions
+
+        listing = self.listing
+        return SendFiles(
+            self.paths,
+            listing.exclude,
+            options or SendOptions(),
+            exclude_from=listing.exclude_from,
+            git=listing.git,
+            symlinks=listing.symlinks,
+            strip_metadata=listing.strip_metadata,
+            xattrs=listing.xattrs,
+            mode=self.mode,
+            delete=self.delete,
+            poll_s=self.poll_s,
+        )
 
     @property
     def from_input(self) -> bool:
+        """Whether standard input is what is sent."""
         return self.text == "-" or (self.text is None and self.paths in ((), ("-",)))
 
 
-def _send(
+def run_send(
     outside: Outside,
     output: Output,
-    what: _What,
+    what: What,
     code: str | None,
     note: str,
+    ending: Ending,
     pairing: Pairing,
     path: PathPolicy,
     speech: Speech,
 ) -> int:
+    """Offer something and return the exit code."""
     from tallow.cli.code_source import weak_code_warning
     from tallow.cli.consent import Policy
     from tallow.cli.exchange import Plan, run_exchange
     from tallow.cli.path_policy import password_warning, settings_for
-    from tallow.cli.styles import Telling, style_for
+    from tallow.cli.style_choice import style_for
+    from tallow.cli.styles import Telling
     from tallow.errors import NeedsAnswer
 
     console = outside.console
@@ -128,13 +228,16 @@ def _send(
         if warning is not None:
             output.tell(warning, "yellow")
     plan = Plan(
-        _command(outside, what, _send_options(known, note, pairing)),
+        _command(outside, what, _send_options(known, note, pairing, what)),
         settings,
         Policy(may_ask),
         again="Start again for a new code.",
         show_crashes=outside.wants_traceback(speech.verbose),
+        ending=ending,
     )
-    telling = Telling(True, outside.now, speech.verbose, pairing.qr, weak is not None)
+    telling = Telling(
+        True, outside.now, speech.verbose, pairing.qr, weak is not None, what.receivers
+    )
     return run_exchange(plan, outside, output, style_for(speech, output, telling))
 
 
@@ -149,7 +252,7 @@ def _known_code(code: str | None, output: Output, pairing: Pairing, speech: Spee
     return check_typed(code, interactive=not speech.no_input, allow_weak=pairing.weak_code)
 
 
-def _send_options(code: Code | None, note: str, pairing: Pairing) -> SendOptions:
+def _send_options(code: Code | None, note: str, pairing: Pairing, what: What) -> SendOptions:
     from tallow.engine.commands import SendOptions
     from tallow.protocol.code import CodeKind
 
@@ -157,7 +260,7 @@ def _send_options(code: Code | None, note: str, pairing: Pairing) -> SendOptions
         code=code.text if code else None,
         # Only the other side's program can have made a code whose check bits hold.
         join=code is not None and code.kind is CodeKind.GENERATED,
-        words=pairing.words,
+        words=_words(pairing, what),
         expires_s=pairing.expires_s,
         note=note,
         name=pairing.name,
@@ -165,14 +268,24 @@ def _send_options(code: Code | None, note: str, pairing: Pairing) -> SendOptions
         weak_code=pairing.weak_code,
         # The keyboard was asked before; the engine shall not judge the words again.
         no_input=True,
+        compress=what.compress,
+        throttle_bps=what.throttle_bps,
+        receivers=what.receivers,
     )
 
 
+def _words(pairing: Pairing, what: What) -> int:
+    """Return how many words a new code has: more people hear one that is for several."""
+    source = click.get_current_context().get_parameter_source("words")
+    said = source not in (ParameterSource.DEFAULT, None)
+    return pairing.words if said or what.receivers == 1 else limits.GENERATED_WORDS_SEVERAL
+
+
 def _command(
-    outside: Outside, what: _What, options: SendOptions
+    outside: Outside, what: What, options: SendOptions
 ) -> SendFiles | SendText | SendStream:
     from tallow.cli import standard_input
-    from tallow.engine.commands import SendFiles, SendText
+    from tallow.engine.commands import SendText
     from tallow.errors import UsageError
 
     if what.text == "-":
@@ -186,4 +299,4 @@ def _command(
         return SendText(what.text, options)
     if what.from_input:
         return standard_input.what_comes_in(outside.console, outside.now, options)
-    return SendFiles(what.paths, what.exclude, options)
+    return what.files(options)

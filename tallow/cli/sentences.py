@@ -22,7 +22,9 @@ STATES: Final = {
     "connecting": "Connecting to the relay…",
     "waiting": "Waiting for the other side…",
     "handshake": "Agreeing on keys…",
+    "reconnecting": "Looking for the other side again…",
     "verifying": "Waiting for both sides to compare…",
+    "watching": "Watching for changes… (Ctrl+C ends it)",
     "listing": "Reading the list…",
     "deciding": "Waiting for the receiver's answer…",
     "finishing": "Checking that everything is on disk…",
@@ -56,17 +58,54 @@ def person(name: str, fingerprint: str, *, verified: bool = False) -> str:
     return f"{claim}, fingerprint {shown} ({'verified' if verified else 'not verified'})"
 
 
+def called(name: str) -> str:
+    """Return whose screen it is, by what that side calls itself."""
+    return f'"{display_text(name, max_width=NAME_CELLS)}"' if name else "the newest receiver"
+
+
 def symbols(emoji: list[tuple[str, str]]) -> str:
     """Return the symbols with their names, on one line."""
     return "  ".join(f"{sign} {name}" for sign, name in emoji)
 
 
-def amount(files: int, folders: int, total_bytes: int) -> str:
-    """Return what an offer holds: 3 files, 1 folder, 1.2 GB."""
-    parts = [units.counted(files, "file")] if files or not folders else []
+def amount(files: int, folders: int, total_bytes: int, links: int = 0) -> str:
+    """Return what an offer holds: 3 files, 1 folder, 2 links, 1.2 GB."""
+    parts = [units.counted(files, "file")] if files or not (folders or links) else []
     if folders:
         parts.append(units.counted(folders, "folder"))
+    if links:
+        parts.append(units.counted(links, "link"))
     return ", ".join([*parts, units.size(total_bytes)])
+
+
+def session_lost(event: e.SessionLost) -> str:
+    """Return that the path is gone, and for how long this side looks for another."""
+    left = "" if event.left_s is None else f" (for {units.elapsed(event.left_s)} more)"
+    return f"Lost the other side: {display_text(event.why)} Looking for it again{left}…"
+
+
+def resumed(event: e.TransferResumed) -> str:
+    """Return what need not travel again."""
+    here = [units.size(event.have_bytes)] if event.have_bytes else []
+    if event.files:
+        here.append(units.counted(event.files, "whole file"))
+    changed = f"; {units.counted(event.changed, 'file')} changed since" if event.changed else ""
+    return f"Going on where it stopped: {' and '.join(here) or 'nothing yet'} there{changed}."
+
+
+def not_resumed(event: e.TransferNotResumed) -> str:
+    """Return why something unfinished is of no use."""
+    return f"What is here of this transfer cannot be used: {display_text(event.why)}"
+
+
+def paused(event: e.TransferPaused) -> str:
+    """Return who holds the transfer, and what would let it go on."""
+    if event.reason == "disk-full" and event.by == "here":
+        missing = units.size(event.missing_bytes)
+        return f"The disk is full: {missing} are missing. Free some space and it goes on."
+    if event.reason == "disk-full":
+        return "The other side's disk is full; it goes on once there is space."
+    return "Paused." if event.by == "here" else "The other side paused."
 
 
 def other_machine(event: e.CodeAllocated, *, sending: bool) -> str:
@@ -86,8 +125,51 @@ def code_with_relay(event: e.CodeAllocated) -> str:
 
 
 def code_life(event: e.CodeAllocated) -> str:
-    """Return how long a code lives and what it is worth."""
-    return f"It works once, for {units.lifetime(event.expires_s)}."
+    """Return how long a code lives and for how many."""
+    life = units.lifetime(event.expires_s)
+    if event.receivers == 1:
+        return f"It works once, for {life}."
+    if event.receivers == 0:
+        return f"It works for every receiver who comes, for {life}; Ctrl+C ends it."
+    return f"It works for {event.receivers} receivers, for {life}."
+
+
+def code_closed(event: e.CodeClosed) -> str:
+    """Return that nobody else can come in."""
+    why = f" ({display_text(event.why)})" if event.why else ""
+    message = display_text(event.message)
+    return f"Nobody else can come in: {message}{why} Who is in goes on."
+
+
+def one_up(event: e.PeerUp) -> str:
+    """Return that one of several receivers is there; its name stands in front of the line."""
+    claim = person("", event.fingerprint).removeprefix("no name, ")
+    shown = "" if event.verify else f"; symbols: {symbols(event.emoji)}"
+    return f"connected, {claim}{shown}"
+
+
+def one_done(event: e.TransferDone) -> str:
+    """Return that one of several receivers has it."""
+    if not event.roots:
+        return f"the text arrived ({units.size(event.total_bytes)})."
+    took = f"in {units.elapsed(event.seconds)}"
+    missing = f", {units.counted(event.failed, 'file')} missing" if event.failed else ""
+    return f"done, {amount(event.files, 0, event.total_bytes)} {took}{missing}."
+
+
+def one_failed(event: e.TransferError) -> str:
+    """Return why one of several receivers has not got it."""
+    why = f" ({display_text(event.why)})" if event.why else ""
+    rest = " tallow resume  goes on from what is there." if event.resumable else ""
+    return f"not done: {display_text(event.message)}{why}{rest}"
+
+
+def summary_of_several(event: e.TransferDone, receivers: int) -> str:
+    """Return the last line of sending to several: to how many, and that all agree."""
+    what = f"Sent {units.size(event.total_bytes)} to {units.counted(receivers, 'receiver')}"
+    line = f"{what} in {units.elapsed(event.seconds)}"
+    root = f" — BLAKE3 roots agree ({display_text(event.roots[:ROOT_SHOWN_CHARS])}…)"
+    return line + (root if event.roots else ".")
 
 
 def weak_code(bits: float, *, numbered: bool) -> str:
@@ -189,7 +271,9 @@ def offer_sent(event: e.OfferSent) -> str:
         return "Offering a stream."
     if event.kind == "text":
         return f"Sending the text ({units.size(event.total_bytes)})."
-    return f"Offering {amount(event.files, event.folders, event.total_bytes)}."
+    what = amount(event.files, event.folders, event.total_bytes, event.links)
+    verb = {"copy": "Offering", "sync": "Offering to sync", "watch": "Offering to keep in step"}
+    return f"{verb[event.mode]} {what}."
 
 
 def command_failed(event: e.CommandFailed) -> str:
@@ -221,3 +305,19 @@ def summary(event: e.TransferDone, *, kind: str, verbose: bool) -> str:
     if kind == "stream":
         what = f"the stream, {units.size(event.total_bytes)},"
     return f"{verb} {what} {took}{where} — BLAKE3 roots agree ({display_text(root)})"
+
+
+def not_kept(event: e.TransferDone) -> str | None:
+    """Return what did not survive the way, on one line; None if everything did."""
+    lost, counted = event.not_kept, units.counted
+    where = "this system" if event.direction == "receive" else "the other system"
+    kinds = [
+        (lost.links, counted(lost.links, "symbolic link")),
+        (lost.names, f"{counted(lost.names, 'name')} changed for {where}"),
+        (lost.modes, f"mode bits of {counted(lost.modes, 'entry', 'entries')}"),
+        (lost.times, f"the time of {counted(lost.times, 'entry', 'entries')}"),
+        (lost.xattrs, counted(lost.xattrs, "extended attribute")),
+        (lost.holes, f"the holes of {counted(lost.holes, 'sparse file')}"),
+    ]
+    said = [words for count, words in kinds if count]
+    return f"Not kept: {', '.join(said)}." if said else None

@@ -7,9 +7,10 @@ strange order cannot seem to put a file elsewhere.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
-from tallow.cli import sentences, units
+from tallow.cli import sentences, sync_sentences, units
 from tallow.display import cell_width, display_block, display_text
 from tallow.engine import events as e
 
@@ -48,6 +49,7 @@ def sheet(offer: e.OfferReceived, peer: e.PeerUp | None, relay: str, *, columns:
     lines += [f"{'Note:' if not at else '':<10}{line}" for at, line in enumerate(_note(offer.note))]
     lines.append(f"Offer:    {what_is_offered(offer)}{_space(offer)}")
     lines += _tree(offer, columns)
+    lines += sync_sentences.meaning(offer)
     lines += [f"Look out: {sentence}" for sentence in warnings(offer)]
     return lines
 
@@ -56,7 +58,10 @@ def what_is_offered(offer: e.OfferReceived) -> str:
     """Return the amount in words: 3 files, 1.2 GB; a stream of unknown size."""
     if offer.kind == "stream":
         return "a stream of unknown size"
-    return sentences.amount(offer.files, offer.folders, offer.total_bytes)
+    amount = sentences.amount(offer.files, offer.folders, offer.total_bytes, offer.links)
+    if offer.sync is None:
+        return amount
+    return sync_sentences.offered(offer.sync, amount)
 
 
 def warnings(offer: e.OfferReceived) -> list[str]:
@@ -66,7 +71,10 @@ def warnings(offer: e.OfferReceived) -> list[str]:
         for flag in offer.flags
         if flag != "overwrite" or not offer.conflicts
     ]
-    if offer.conflicts:
+    if offer.conflicts and offer.sync is not None:
+        verb = "is" if offer.conflicts == 1 else "are"
+        found.append(f"{units.counted(offer.conflicts, 'file')} here {verb} replaced")
+    elif offer.conflicts:
         verb = "exists" if offer.conflicts == 1 else "exist"
         found.append(f"{offer.conflicts} of these names {verb} here already")
     if not enough_space(offer) and offer.free_bytes is not None:
@@ -78,7 +86,25 @@ def warnings(offer: e.OfferReceived) -> list[str]:
 
 def enough_space(offer: e.OfferReceived) -> bool:
     """Return whether the offer fits on the disk, as far as anybody knows."""
-    return offer.free_bytes is None or offer.total_bytes <= offer.free_bytes
+    needed = offer.total_bytes if offer.sync is None else offer.sync.wanted_bytes
+    return offer.free_bytes is None or needed <= offer.free_bytes
+
+
+def entry_lines(
+    entries: Sequence[e.OfferEntry], *, columns: int, heads: Sequence[str] = ()
+) -> list[str]:
+    """Return entries as a tree with sizes and warnings, each behind its head if there are any."""
+    head_cells = max(map(len, heads), default=0)
+    names = _names(entries, max(20, columns - head_cells - _SIZE_CELLS - 24))
+    width = max((cell_width(name) for name in names), default=0)
+    lines = []
+    for entry, name, head in zip(entries, names, heads or [""] * len(entries), strict=True):
+        size = units.size(entry.size) if entry.kind == "file" else ""
+        flags = ", ".join(FLAG_WORDS.get(flag, display_text(flag)) for flag in entry.flags)
+        warning = f"  ! {flags}" if flags else ""
+        padding = " " * (width - cell_width(name))
+        lines.append(f"  {head}{name}{padding}  {size:>{_SIZE_CELLS}}{warning}".rstrip())
+    return lines
 
 
 def _space(offer: e.OfferReceived) -> str:
@@ -98,22 +124,17 @@ def _note(note: str) -> list[str]:
 
 def _tree(offer: e.OfferReceived, columns: int) -> list[str]:
     shown = offer.entries[:ENTRIES_SHOWN]
-    names = _names(shown, max(20, columns - _SIZE_CELLS - 24))
-    width = max((cell_width(name) for name in names), default=0)
-    lines = []
-    for entry, name in zip(shown, names, strict=True):
-        size = units.size(entry.size) if entry.kind == "file" else ""
-        flags = ", ".join(FLAG_WORDS.get(flag, display_text(flag)) for flag in entry.flags)
-        warning = f"  ! {flags}" if flags else ""
-        padding = " " * (width - cell_width(name))
-        lines.append(f"  {name}{padding}  {size:>{_SIZE_CELLS}}{warning}".rstrip())
-    rest = offer.files + offer.folders - len(shown)
+    lines = entry_lines(shown, columns=columns)
+    rest = offer.files + offer.folders + offer.links - len(shown)
+    if offer.sync is not None:
+        wanted = offer.sync.new_files + offer.sync.changed_files
+        rest = wanted - sum(entry.kind != "folder" for entry in shown)
     if rest > 0:
         lines.append(f"  … and {rest} more")
     return lines
 
 
-def _names(entries: list[e.OfferEntry], most_cells: int) -> list[str]:
+def _names(entries: Sequence[e.OfferEntry], most_cells: int) -> list[str]:
     """Return each entry's name, indented below the folders printed just above it."""
     names: list[str] = []
     above: list[str] = []
@@ -124,6 +145,8 @@ def _names(entries: list[e.OfferEntry], most_cells: int) -> list[str]:
         name = entry.path[len(inside) :] + ("/" if entry.kind == "folder" else "")
         if entry.target and entry.target != entry.path:
             name += f" → {entry.target.removeprefix(inside)}"
+        if entry.kind == "link":
+            name += f" -> {entry.points_to}"
         indent = "  " * min(len(above), _INDENT_SHOWN)
         names.append(indent + display_text(name, max_width=max(8, most_cells - len(indent))))
         if entry.kind == "folder":

@@ -11,8 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol, assert_never
 
-from tallow.cli import qr, sentences
-from tallow.cli.options import Speech
+from tallow.cli import qr, sentences, sync_sentences
 from tallow.cli.progress import Progress
 from tallow.cli.render import Output
 from tallow.cli.sheet import sheet
@@ -36,6 +35,8 @@ class Telling:
     """True: always; False: never; None: if it fits a terminal."""
     weak_told: bool = False
     """Whether a warning about the code's strength was given when it was read."""
+    receivers: int = 1
+    """How many receivers are sent to; 0: as many as come."""
 
 
 class Style(Protocol):
@@ -50,15 +51,8 @@ class Style(Protocol):
     def sheet(self, offer: e.OfferReceived, *, asked: bool) -> None:
         """Show an offer; asked is False if nobody will be asked."""
 
-    def symbols(self) -> None:
+    def symbols(self, ticket: int) -> None:
         """Show the symbols that two people are about to compare."""
-
-
-def style_for(speech: Speech, output: Output, telling: Telling) -> Style:
-    """Return the style that the options ask for."""
-    if speech.json:
-        return Json(output, telling)
-    return Quiet(output, telling) if speech.quiet else Human(output, telling)
 
 
 class _Told:
@@ -83,14 +77,16 @@ class _Told:
         for line in sheet(offer, self._peer, relay, columns=columns):
             self._output.tell(line, WARNING if line.startswith("Look out:") else "")
 
-    def symbols(self) -> None:
+    def symbols(self, ticket: int) -> None:
         """Show symbols, their names and the digits."""
-        if self._peer is None:
+        transfer = self._view.transfers.get(ticket)
+        if transfer is None or not transfer.emoji:
             return
-        self._output.tell("Compare with the other screen, over a call or side by side:")
-        for sign, name in self._peer.emoji:
+        whose = f"{sentences.called(transfer.peer_name)}" if transfer.parent else "the other screen"
+        self._output.tell(f"Compare with {whose}, over a call or side by side:")
+        for sign, name in transfer.emoji:
             self._output.tell(f"  {sign}  {name}")
-        self._output.tell(f"  {self._peer.digits}")
+        self._output.tell(f"  {transfer.digits}")
 
     def tick(self) -> None:
         """Draw nothing."""
@@ -127,15 +123,21 @@ class Quiet(_Told):
             case e.TransferFile():
                 if event.status == "failed":
                     self._output.tell(sentences.file_line(event), WARNING)
+            case e.SyncRemoved():
+                if event.reason:
+                    self._output.tell(sync_sentences.removed(event), WARNING)
             case e.CommandFailed():
                 self._output.tell(sentences.command_failed(event), WARNING)
             case (
                 e.RelayConnected() | e.RelayFallback() | e.RelayLost() | e.RelayNotice()
-                | e.CodeGuessed() | e.CodeDropped() | e.PeerJoined() | e.PeerRefused()
-                | e.PeerUp() | e.SameWishMet()
+                | e.CodeGuessed() | e.CodeDropped() | e.CodeClosed() | e.PeerJoined()
+                | e.PeerRefused() | e.PeerUp() | e.SameWishMet()
                 | e.VerifyStep() | e.SourceSkipped() | e.OfferSent() | e.OfferReceived()
                 | e.OfferAnswered() | e.TransferAdded() | e.TransferState()
                 | e.TransferProgress() | e.TransferDone() | e.TransferError()
+                | e.SessionLost() | e.TransferResumed() | e.TransferNotResumed()
+                | e.TransferPaused() | e.TransferContinued() | e.TransferUnfinished()
+                | e.SyncRound()
             ):  # fmt: skip
                 pass
             case _:
@@ -165,6 +167,88 @@ class Human(_Told):
         tell, output, sending = self._output.tell, self._output, self._telling.sending
         kind = transfer.offer.kind if transfer.offer else ""
         match event:
+            case (
+                e.RelayConnected()
+                | e.RelayFallback()
+                | e.RelayLost()
+                | e.RelayNotice()
+                | e.CodeAllocated()
+                | e.CodeGuessed()
+                | e.CodeDropped()
+                | e.CodeClosed()
+                | e.PeerJoined()
+                | e.PeerRefused()
+                | e.PeerUp()
+                | e.SameWishMet()
+                | e.VerifyStep()
+            ):
+                self._meeting(event)
+            case e.SourceSkipped():
+                self._listing("left out", sentences.left_out(event))
+            case e.OfferSent():
+                self._rest_of_list("left out")
+                tell(sentences.offer_sent(event))
+            case e.OfferAnswered():
+                self._if_any(sentences.answered(event, kind=kind, sending=sending))
+            case e.TextArrived():
+                if output.console.stdout_tty:
+                    output.tell_all(sentences.text_from(event, self._peer))
+                output.text(event.text)
+            case e.TransferState():
+                self._moved_on(event.state)
+            case (
+                e.SessionLost()
+                | e.TransferResumed()
+                | e.TransferNotResumed()
+                | e.TransferPaused()
+                | e.TransferContinued()
+            ):
+                self._broken_off(event)
+            case e.TransferProgress():
+                self._progress.update(event, self._telling.now())
+                self._draw()
+            case e.TransferFile():
+                if event.status != "done" or self._telling.verbose:
+                    self._listing(event.status, sentences.file_line(event))
+            case e.SyncRemoved() | e.SyncRound():
+                self._sync(event)
+            case e.TransferDone():
+                self._done(event, kind)
+            case e.CommandFailed():
+                tell(sentences.command_failed(event), WARNING)
+            case e.OfferReceived() | e.TransferAdded() | e.TransferError() | e.TransferUnfinished():
+                pass  # Told by the state, the sheet, or the error's three lines.
+            case _:
+                assert_never(event)
+
+    def _broken_off(
+        self,
+        event: e.SessionLost
+        | e.TransferResumed
+        | e.TransferNotResumed
+        | e.TransferPaused
+        | e.TransferContinued,
+    ) -> None:
+        """Say why a transfer stands still, or that it goes on."""
+        tell = self._output.tell
+        match event:
+            case e.SessionLost():
+                tell(sentences.session_lost(event), WARNING)
+            case e.TransferResumed():
+                tell(sentences.resumed(event))
+            case e.TransferNotResumed():
+                tell(sentences.not_resumed(event), WARNING)
+            case e.TransferPaused():
+                tell(sentences.paused(event), WARNING)
+            case e.TransferContinued():
+                tell("Going on.")
+            case _:
+                assert_never(event)
+
+    def _meeting(self, event: e.MeetingEvent) -> None:
+        """Say what happens before anything is offered."""
+        tell = self._output.tell
+        match event:
             case e.RelayConnected():
                 if event.first_use or self._telling.verbose:
                     tell(sentences.relay_connected(event))
@@ -180,6 +264,8 @@ class Human(_Told):
                 tell(sentences.code_guessed(event), WARNING)
             case e.CodeDropped():
                 tell(sentences.code_dropped(event), WARNING)
+            case e.CodeClosed():
+                tell(sentences.code_closed(event), WARNING)
             case e.PeerRefused():
                 tell(sentences.peer_refused(event), WARNING)
             case e.PeerUp():
@@ -188,31 +274,8 @@ class Human(_Told):
                 tell(sentences.same_wish(event), WARNING)
             case e.VerifyStep():
                 self._if_any(sentences.verify_step(event.step))
-            case e.SourceSkipped():
-                self._listing("left out", sentences.left_out(event))
-            case e.OfferSent():
-                self._rest_of_list("left out")
-                tell(sentences.offer_sent(event))
-            case e.OfferAnswered():
-                self._if_any(sentences.answered(event, kind=kind, sending=sending))
-            case e.TextArrived():
-                if output.console.stdout_tty:
-                    output.tell_all(sentences.text_from(event, self._peer))
-                output.text(event.text)
-            case e.TransferState():
-                self._moved_on(event.state)
-            case e.TransferProgress():
-                self._progress.update(event, self._telling.now())
-                self._draw()
-            case e.TransferFile():
-                if event.status != "done" or self._telling.verbose:
-                    self._listing(event.status, sentences.file_line(event))
-            case e.TransferDone():
-                self._done(event, kind)
-            case e.CommandFailed():
-                tell(sentences.command_failed(event), WARNING)
-            case e.PeerJoined() | e.OfferReceived() | e.TransferAdded() | e.TransferError():
-                pass  # Told by the state, the sheet, or the error's three lines.
+            case e.PeerJoined():
+                pass  # Told by the state.
             case _:
                 assert_never(event)
 
@@ -277,13 +340,23 @@ class Human(_Told):
             self._output.passing(self._moving_line(now))
 
     def _done(self, event: e.TransferDone, kind: str) -> None:
-        for ending in ("failed", "skipped", "renamed"):
+        for ending in ("failed", "skipped", "renamed", "removed", "not as listed"):
             self._rest_of_list(ending)
         received_text = not event.roots and not self._telling.sending
         if received_text and not self._telling.verbose:
             return  # The text itself was the news.
         line = sentences.summary(event, kind=kind, verbose=bool(self._telling.verbose))
+        if event.mode != "copy":
+            line = sync_sentences.summary(event)
         self._output.tell(self._output.paint("" if event.failed else GOOD, line))
+        self._if_any(sentences.not_kept(event))
+
+    def _sync(self, event: e.SyncRemoved | e.SyncRound) -> None:
+        if isinstance(event, e.SyncRound):
+            self._output.tell(sync_sentences.round_done(event))
+            return
+        ending = "not as listed" if event.reason else "removed"
+        self._listing(ending, sync_sentences.removed(event))
 
     def _listing(self, kind: str, line: str) -> None:
         """Write the first lines of a kind and count the rest."""

@@ -73,10 +73,10 @@ def percent(done: int, total: int) -> int:
     return 100 if done >= total else done * 100 // total
 
 
-def counted(amount: int, noun: str) -> str:
-    """Return an amount with its noun: 1 file, 2 files, 10 000 files."""
+def counted(amount: int, noun: str, nouns: str = "") -> str:
+    """Return an amount with its noun: 1 file, 2 files, 10 000 files, 2 entries."""
     grouped = f"{amount:,}".replace(",", " ") if amount >= 10_000 else str(amount)
-    return f"{grouped} {noun}" if amount == 1 else f"{grouped} {noun}s"
+    return f"{grouped} {noun}" if amount == 1 else f"{grouped} {nouns or noun + 's'}"
 
 
 def _scaled(count: float) -> tuple[float, str]:

@@ -10,6 +10,7 @@ Spec: docs/protocol.md §7.1, §8.5, §10.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 from blake3 import blake3
@@ -24,6 +25,12 @@ _EMPTY_TOP: Final = bytes(HASH_BYTES)
 def leaf_hash(data: Buffer) -> bytes:
     """Hash one leaf's bytes to 32 bytes."""
     return blake3_hash("tallow/1 leaf", data)
+
+
+@lru_cache(maxsize=64)
+def zero_leaf_hash(length: int) -> bytes:
+    """Hash a leaf of ``length`` zero bytes: what a hole in a file holds."""
+    return leaf_hash(bytes(length))
 
 
 def root_hash(size: int, leaf_bytes: int, leaves: Iterable[bytes]) -> bytes:

@@ -13,6 +13,10 @@ import msgspec
 from tallow.wire import limits
 
 OnConflict = Literal["ask", "rename", "skip", "overwrite"]
+SendMode = Literal["copy", "sync", "watch"]
+Symlinks = Literal["skip", "keep", "follow"]
+TakenName = Literal["rename", "skip", "overwrite"]
+"""What becomes of a file whose name exists."""
 
 
 class Command(msgspec.Struct, frozen=True, tag_field="command", forbid_unknown_fields=True):
@@ -34,6 +38,11 @@ class SendOptions(msgspec.Struct, frozen=True):
     weak_code: bool = False
     no_input: bool = False
     """True if nobody can be asked: a near miss in a custom code goes as typed."""
+    compress: bool = True
+    throttle_bps: int = 0
+    """Bytes per second at most; 0: as fast as it goes."""
+    receivers: int = 1
+    """How many receivers the code is for; 0: as many as come until it expires or is cancelled."""
 
 
 class SendFiles(Command, frozen=True, tag="send.files"):
@@ -42,6 +51,20 @@ class SendFiles(Command, frozen=True, tag="send.files"):
     sources: tuple[str, ...]
     exclude: tuple[str, ...] = ()
     options: SendOptions = SendOptions()
+    exclude_from: tuple[str, ...] = ()
+    """Lines of pattern files, as in .gitignore."""
+    git: bool = False
+    """Leave out what git would."""
+    symlinks: Symlinks = "skip"
+    strip_metadata: bool = False
+    """Send pictures without EXIF, XMP, places and comments."""
+    xattrs: bool = False
+    """Send the extended attributes of files too."""
+    mode: SendMode = "copy"
+    delete: bool = False
+    """Whether the receiver should remove what is not listed; only for a sync or watch."""
+    poll_s: float = 0.0
+    """How often a watch lists everything again; 0: when the system says that it changed."""
 
 
 class SendText(Command, frozen=True, tag="send.text"):
@@ -77,13 +100,48 @@ class Receive(Command, frozen=True, tag="receive"):
     verify: bool = False
     weak_code: bool = False
     no_input: bool = False
+    disk_wait_s: float = 0.0
+    """How long to wait for space on a full disk before giving up."""
 
 
 class AcceptOffer(Command, frozen=True, tag="offer.accept"):
-    """Say yes to an offer."""
+    """Say yes to an offer, or to a part of it."""
 
     ticket: int
-    on_conflict: Literal["rename", "skip", "overwrite"] = "rename"
+    on_conflict: TakenName = "rename"
+    selection: tuple[tuple[int, int], ...] | None = None
+    """First and last entry number of each run that is taken, ascending; None for everything.
+
+    The folders above a chosen entry need not be named.
+    """
+    conflicts: tuple[tuple[int, TakenName], ...] = ()
+    """What was decided for single entries, against ``on_conflict``."""
+    sync: bool = False
+    """Take a sync as one: replace what changed; and a watch: take later changes without asking."""
+    delta: bool = True
+    """With ``sync``: let the sender learn which parts of changed files are here already."""
+    delete: bool = False
+    """With ``sync``: remove what is not listed."""
+
+
+class Resume(Command, frozen=True, tag="transfer.resume"):
+    """Go on with an unfinished transfer of this side; the other side does the same."""
+
+    record: str
+    """Its id in this side's state."""
+    timeout_s: float | None = None
+
+
+class PauseTransfer(Command, frozen=True, tag="transfer.pause"):
+    """Hold a transfer; the other side is told."""
+
+    ticket: int
+
+
+class ContinueTransfer(Command, frozen=True, tag="transfer.continue"):
+    """Let a held transfer go on."""
+
+    ticket: int
 
 
 class DeclineOffer(Command, frozen=True, tag="offer.decline"):
@@ -124,5 +182,16 @@ AnyCommand = (
     | ConfirmSas
     | ReopenCode
     | CancelTransfer
+    | Resume
+    | PauseTransfer
+    | ContinueTransfer
 )
-Answer = AcceptOffer | DeclineOffer | ConfirmSas | ReopenCode | CancelTransfer
+Answer = (
+    AcceptOffer
+    | DeclineOffer
+    | ConfirmSas
+    | ReopenCode
+    | CancelTransfer
+    | PauseTransfer
+    | ContinueTransfer
+)

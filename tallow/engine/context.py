@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from tallow.crypto.kem import KemProvider, default_kem
 from tallow.engine.commands import Answer, CancelTransfer
-from tallow.engine.events import AnyEvent
+from tallow.engine.events import AnyEvent, TransferDone, TransferError
 from tallow.engine.link import Link
 from tallow.engine.ports import Ports
 from tallow.engine.settings import Settings
+from tallow.engine.throttle import Throttle
 from tallow.errors import Interrupted, Terminated
 from tallow.protocol.handshake import OwnFlights
 
 A = TypeVar("A", bound=Answer)
+Final: TypeAlias = TransferDone | TransferError
+Run: TypeAlias = "Callable[[ExchangeContext], Awaitable[Final]]"
 
 
 @dataclass(slots=True)
@@ -39,6 +42,12 @@ class ExchangeContext:
     crashes: list[BaseException] = field(default_factory=list)
     """Mistakes of our own, for a front door that was asked to show tracebacks."""
     ring: Callable[[], None] = field(default=lambda: None)
+    parent: int = 0
+    """The ticket of the whole that this exchange is a part of; 0: none."""
+    spawn: Callable[[Run], asyncio.Task[Final]] | None = None
+    """Starts an exchange of its own ticket below this one; None where there can be none."""
+    throttle: Throttle | None = None
+    """What several receivers share of one rate; None: this exchange has its own."""
     _answers: deque[Answer] = field(default_factory=deque)
 
     def put_answer(self, answer: Answer) -> None:
@@ -65,8 +74,11 @@ class ExchangeContext:
             if isinstance(answer, CancelTransfer):
                 raise Terminated if answer.signal == "terminated" else Interrupted
 
-    async def pause(self, seconds: float) -> None:
-        """Wait without a link to serve; Interrupted or Terminated at once if it is cancelled."""
+    async def pause(self, seconds: float | None) -> None:
+        """Wait without a link to serve; Interrupted or Terminated at once if it is cancelled.
+
+        None waits for nothing else.
+        """
         answered = asyncio.Event()
         self.ring = answered.set
         try:
@@ -82,5 +94,6 @@ class ExchangeContext:
         """Leave every room and wait until the connections are gone."""
         for link in self.links:
             link.leave()
+            await link.drop_lanes()
         await asyncio.gather(*(link.connection.closed() for link in self.links))
         self.links.clear()

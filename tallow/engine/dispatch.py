@@ -12,9 +12,12 @@ from tallow.engine.commands import (
     AnyCommand,
     CancelTransfer,
     ConfirmSas,
+    ContinueTransfer,
     DeclineOffer,
+    PauseTransfer,
     Receive,
     ReopenCode,
+    Resume,
     SendFiles,
     SendStream,
     SendText,
@@ -25,9 +28,11 @@ from tallow.engine.wanted import ExchangeCommand
 def starts_exchange(command: AnyCommand) -> ExchangeCommand | None:
     """Return the command if it begins an exchange of its own, None if it answers one."""
     match command:
-        case SendFiles() | SendText() | SendStream() | Receive():
+        case SendFiles() | SendText() | SendStream() | Receive() | Resume():
             return command
         case AcceptOffer() | DeclineOffer() | ConfirmSas() | ReopenCode() | CancelTransfer():
+            return None
+        case PauseTransfer() | ContinueTransfer():
             return None
         case _:
             assert_never(command)

@@ -11,21 +11,16 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from tallow.engine import events as e
-from tallow.engine.commands import (
-    AcceptOffer,
-    AnyCommand,
-    CancelTransfer,
-    ConfirmSas,
-    DeclineOffer,
-    ReopenCode,
-)
-from tallow.engine.context import ExchangeContext
+from tallow.engine.commands import AnyCommand, CancelTransfer, SendFiles, SendText
+from tallow.engine.context import ExchangeContext, Final, Run
 from tallow.engine.dispatch import starts_exchange
 from tallow.engine.exchange import Exchange
 from tallow.engine.kem_choice import kem_provider
 from tallow.engine.ports import Ports
+from tallow.engine.receivers import Receivers
 from tallow.engine.settings import Settings
 from tallow.engine.view import View, fold
 from tallow.engine.wanted import ExchangeCommand
@@ -89,7 +84,7 @@ class Engine:
         self._next_ticket = 1
         self._contexts: dict[int, ExchangeContext] = {}
         self._exchanges: dict[int, Exchange] = {}
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: set[asyncio.Task[Final]] = set()
         self._subscriptions: list[Subscription] = []
         self._own_flights = OwnFlights()
         self._kem = kem_provider(settings.kem)
@@ -117,39 +112,58 @@ class Engine:
         starting = starts_exchange(command)
         if starting is not None:
             return self._start(starting)
-        if isinstance(
-            command, AcceptOffer | DeclineOffer | ConfirmSas | ReopenCode | CancelTransfer
-        ):
+        if not isinstance(command, ExchangeCommand):
             context = self._contexts.get(command.ticket)
             if context is None:
                 self._emit(e.CommandFailed(command.ticket, "This transfer has ended."))
             else:
                 context.put_answer(command)
+                self._cancel_parts(command)
             return command.ticket
         return 0
 
+    def _cancel_parts(self, command: AnyCommand) -> None:
+        """Whoever cancels the whole cancels every part of it."""
+        if isinstance(command, CancelTransfer):
+            for part in self._contexts.values():
+                if part.parent == command.ticket:
+                    part.put_answer(command)
+
     def _start(self, command: ExchangeCommand) -> int:
+        ticket = self._next_ticket
+
+        async def run(context: ExchangeContext) -> Final:
+            if isinstance(command, SendFiles | SendText) and command.options.receivers != 1:
+                return await Receivers(context, command).run()
+            exchange = self._exchanges[ticket] = Exchange(context, command)
+            return await exchange.run()
+
+        self._spawn(run)
+        return ticket
+
+    def _spawn(self, run: Run, *, parent: int = 0) -> asyncio.Task[Final]:
+        """Start an exchange under the next ticket."""
         ticket, self._next_ticket = self._next_ticket, self._next_ticket + 1
         context = ExchangeContext(
             ticket, self._settings, self._ports, self._emit, self._own_flights, self._kem
         )
-        context.crashes = self.crashes
+        context.crashes, context.parent = self.crashes, parent
+        context.spawn = partial(self._spawn, parent=ticket)
         self._contexts[ticket] = context
-        task = self._tasks.create_task(self._run(ticket, context, command))
+        task = self._tasks.create_task(self._run(ticket, context, run))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
-        return ticket
+        return task
 
-    async def _run(self, ticket: int, context: ExchangeContext, command: ExchangeCommand) -> None:
+    async def _run(self, ticket: int, context: ExchangeContext, run: Run) -> Final:
         try:
-            exchange = self._exchanges[ticket] = Exchange(context, command)
-            await exchange.run()
+            return await run(context)
         except TallowError as error:
-            self._emit(
-                e.TransferError(
-                    ticket, error.code, error.message, error.why, error.hint, error.exit_code
-                )
+            final = e.TransferError(
+                ticket, error.code, error.message, error.why, error.hint, error.exit_code
             )
+            self._emit(final)
+            return final
         finally:
             del self._contexts[ticket]
             self._exchanges.pop(ticket, None)

@@ -12,117 +12,32 @@ from typing import Literal
 
 import msgspec
 
+from tallow.engine.event_shapes import Event as Event
+from tallow.engine.event_shapes import FileStatus as FileStatus
+from tallow.engine.event_shapes import OfferEntry as OfferEntry
+from tallow.engine.event_shapes import SendMode as SendMode
+from tallow.engine.event_shapes import SyncRemoved as SyncRemoved
+from tallow.engine.event_shapes import SyncRound as SyncRound
+from tallow.engine.event_shapes import SyncView as SyncView
+from tallow.engine.meeting_events import CodeAllocated as CodeAllocated
+from tallow.engine.meeting_events import CodeClosed as CodeClosed
+from tallow.engine.meeting_events import CodeDropped as CodeDropped
+from tallow.engine.meeting_events import CodeGuessed as CodeGuessed
+from tallow.engine.meeting_events import MeetingEvent as MeetingEvent
+from tallow.engine.meeting_events import PeerJoined as PeerJoined
+from tallow.engine.meeting_events import PeerRefused as PeerRefused
+from tallow.engine.meeting_events import PeerUp as PeerUp
+from tallow.engine.meeting_events import RelayConnected as RelayConnected
+from tallow.engine.meeting_events import RelayFallback as RelayFallback
+from tallow.engine.meeting_events import RelayLost as RelayLost
+from tallow.engine.meeting_events import RelayNotice as RelayNotice
+from tallow.engine.meeting_events import SameWishMet as SameWishMet
+from tallow.engine.meeting_events import VerifyStep as VerifyStep
+from tallow.engine.printable import printable
+from tallow.protocol.kept import ALL_KEPT
+from tallow.protocol.kept import NotKept as NotKept
+
 EVENT_VERSION = 1
-
-FileStatus = Literal["done", "failed", "skipped", "renamed"]
-
-
-class Event(msgspec.Struct, frozen=True, tag_field="event", forbid_unknown_fields=True):
-    """Something happened to the exchange of this ticket."""
-
-    ticket: int
-
-
-class RelayConnected(Event, frozen=True, tag="relay.connected"):
-    """The link to the relay stands."""
-
-    relay: str
-    pin: str
-    """sha256 of the relay's public key, hex."""
-    transport: str
-    first_use: bool
-    """True if this key was not known before and is now pinned."""
-
-
-class RelayFallback(Event, frozen=True, tag="relay.fallback"):
-    """One transport did not connect, and the link stands over another one."""
-
-    relay: str
-    tried: str
-    """"tcp" or "quic"."""
-    used: str
-    why: str
-
-
-class RelayLost(Event, frozen=True, tag="relay.lost"):
-    """The link broke while waiting; it is being made again."""
-
-    relay: str
-    why: str
-    retry_s: float
-
-
-class RelayNotice(Event, frozen=True, tag="relay.notice"):
-    """The relay says something about the room."""
-
-    kind: str
-
-
-class CodeAllocated(Event, frozen=True, tag="code.allocated"):
-    """The other side can come: this is the code (a secret, redacted in logs)."""
-
-    code: str
-    relay: str
-    pin: str
-    expires_s: int
-    bits: float
-    weak: bool
-    """True if the relay could guess this code (un-numbered, or few bits)."""
-
-
-class CodeGuessed(Event, frozen=True, tag="code.guessed"):
-    """Somebody joined with a wrong code."""
-
-    counted: int
-    budget: int
-    can_reopen: bool
-
-
-class CodeDropped(Event, frozen=True, tag="code.dropped"):
-    """Somebody joined and left before confirming; it counts as a guess."""
-
-    counted: int
-    budget: int
-    dead: bool
-
-
-class PeerJoined(Event, frozen=True, tag="peer.joined"):
-    """Somebody is at the door; keys are being agreed."""
-
-
-class PeerRefused(Event, frozen=True, tag="peer.refused"):
-    """Somebody came who could not be talked to; it cost the code nothing and waiting goes on."""
-
-    code: str
-    message: str
-    why: str
-
-
-class PeerUp(Event, frozen=True, tag="peer.up"):
-    """The session is confirmed and both sides said who they are."""
-
-    name: str
-    """A claim of the peer, never an identity."""
-    fingerprint: str
-    """Empty: no identity."""
-    emoji: list[tuple[str, str]]
-    digits: str
-    role: Literal["initiator", "responder"]
-    session: str
-    """First bytes of a public session id, hex: the same on both sides."""
-    verify: bool
-
-
-class SameWishMet(Event, frozen=True, tag="peer.same_wish"):
-    """Somebody with the right code wants the same as this side; the code still works."""
-
-    wish: str
-
-
-class VerifyStep(Event, frozen=True, tag="verify.step"):
-    """Where the comparison of symbols stands."""
-
-    step: Literal["needed", "confirmed_here", "confirmed_there", "done"]
 
 
 class SourceSkipped(Event, frozen=True, tag="source.skipped"):
@@ -141,19 +56,8 @@ class OfferSent(Event, frozen=True, tag="offer.sent"):
     files: int
     folders: int
     total_bytes: int
-
-
-class OfferEntry(msgspec.Struct, frozen=True):
-    """One line of an offer."""
-
-    number: int
-    path: str
-    """As offered, unescaped."""
-    target: str
-    """Where it would go, relative to the output folder."""
-    kind: Literal["file", "folder", "stream"]
-    size: int
-    flags: list[str]
+    mode: SendMode = "copy"
+    links: int = 0
 
 
 class OfferReceived(Event, frozen=True, tag="offer.received"):
@@ -175,6 +79,13 @@ class OfferReceived(Event, frozen=True, tag="offer.received"):
     fingerprint: str
     name: str
     on_conflict: str
+    here_files: int = 0
+    """Files of an unfinished transfer that are complete here and will not travel again."""
+    changed_files: int = 0
+    """Files that were changed at the sender since that transfer began."""
+    sync: SyncView | None = None
+    links: int = 0
+    """Symbolic links, none of which leads out of what is offered."""
 
 
 class OfferAnswered(Event, frozen=True, tag="offer.answered"):
@@ -197,6 +108,8 @@ class TransferAdded(Event, frozen=True, tag="transfer.added"):
     """An exchange exists."""
 
     direction: Literal["send", "receive"]
+    parent: int = 0
+    """The ticket of the whole that this receiver is one of; 0: it stands for itself."""
 
 
 class TransferState(Event, frozen=True, tag="transfer.state"):
@@ -206,7 +119,9 @@ class TransferState(Event, frozen=True, tag="transfer.state"):
         "connecting",
         "waiting",
         "handshake",
+        "reconnecting",
         "verifying",
+        "watching",
         "listing",
         "deciding",
         "transferring",
@@ -214,6 +129,45 @@ class TransferState(Event, frozen=True, tag="transfer.state"):
         "done",
         "failed",
     ]
+
+
+class SessionLost(Event, frozen=True, tag="session.lost"):
+    """The path to the other side is gone; both sides look for each other again."""
+
+    why: str
+    retry_s: float
+    left_s: float | None
+    """How long this side goes on trying; None: for as long as it runs."""
+
+
+class TransferResumed(Event, frozen=True, tag="transfer.resumed"):
+    """A transfer that had begun goes on, from what is on the receiver's disk."""
+
+    have_bytes: int
+    """How many bytes need not travel again."""
+    files: int
+    """How many files are complete already."""
+    changed: int
+    """How many files were changed at the sender since, and start anew."""
+
+
+class TransferNotResumed(Event, frozen=True, tag="transfer.not_resumed"):
+    """Something is here of this transfer that cannot be used; it starts anew."""
+
+    why: str
+
+
+class TransferPaused(Event, frozen=True, tag="transfer.paused"):
+    """Nothing is sent until whoever paused goes on."""
+
+    by: Literal["here", "there"]
+    reason: Literal["user", "disk-full"]
+    missing_bytes: int = 0
+    """How much space has to be freed on this side's disk; 0 if that is not what is wrong."""
+
+
+class TransferContinued(Event, frozen=True, tag="transfer.continued"):
+    """A paused transfer goes on."""
 
 
 class TransferProgress(Event, frozen=True, tag="transfer.progress"):
@@ -250,6 +204,13 @@ class TransferDone(Event, frozen=True, tag="transfer.done"):
     roots: str
     """BLAKE3 over all roots, hex; empty for a text."""
     output: str
+    mode: SendMode = "copy"
+    left_files: int = 0
+    """Files of a sync that were offered and did not travel: unchanged, or not wanted."""
+    removed: int = 0
+    """Files that a sync took away here."""
+    not_kept: NotKept = ALL_KEPT
+    """What did not survive the way, on either side."""
 
 
 class TransferError(Event, frozen=True, tag="transfer.error"):
@@ -260,6 +221,24 @@ class TransferError(Event, frozen=True, tag="transfer.error"):
     why: str
     hint: str
     exit_code: int
+    resumable: bool = False
+    """True if what is there was kept:  tallow resume  goes on from it."""
+
+
+class TransferUnfinished(Event, frozen=True, tag="transfer.unfinished"):
+    """A transfer of this side that did not end and can go on."""
+
+    id: str
+    direction: Literal["send", "receive"]
+    what: list[str]
+    """Sources, or the folder that it goes to."""
+    peer: str
+    """What the other side called itself."""
+    done_bytes: int
+    total_bytes: int
+    age_s: float
+    expired: bool
+    """True if it is older than a week, and --clean removes it."""
 
 
 class CommandFailed(Event, frozen=True, tag="command.failed"):
@@ -269,18 +248,7 @@ class CommandFailed(Event, frozen=True, tag="command.failed"):
 
 
 AnyEvent = (
-    RelayConnected
-    | RelayFallback
-    | RelayLost
-    | RelayNotice
-    | CodeAllocated
-    | CodeGuessed
-    | CodeDropped
-    | PeerJoined
-    | PeerRefused
-    | PeerUp
-    | SameWishMet
-    | VerifyStep
+    MeetingEvent
     | SourceSkipped
     | OfferSent
     | OfferReceived
@@ -288,10 +256,18 @@ AnyEvent = (
     | TextArrived
     | TransferAdded
     | TransferState
+    | SessionLost
+    | TransferResumed
+    | TransferNotResumed
+    | TransferPaused
+    | TransferContinued
     | TransferProgress
     | TransferFile
+    | SyncRemoved
+    | SyncRound
     | TransferDone
     | TransferError
+    | TransferUnfinished
     | CommandFailed
 )
 
@@ -305,20 +281,8 @@ def encode_event(event: AnyEvent) -> bytes:
         body = _encoder.encode(event)
     except UnicodeEncodeError:
         # A local file name may be no Unicode; JSON must be.
-        body = _encoder.encode(_printable(msgspec.to_builtins(event)))
+        body = _encoder.encode(printable(msgspec.to_builtins(event)))
     return b'{"v":%d,' % EVENT_VERSION + body[1:]
-
-
-def _printable(value: object) -> object:
-    match value:
-        case str():
-            return value.encode(errors="surrogatepass").decode(errors="replace")
-        case list() | tuple():
-            return [_printable(item) for item in value]
-        case dict():
-            return {key: _printable(item) for key, item in value.items()}
-        case _:
-            return value
 
 
 def is_final(event: AnyEvent) -> bool:

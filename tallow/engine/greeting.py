@@ -14,21 +14,27 @@ from tallow.crypto.fingerprint import show_fingerprint
 from tallow.crypto.kdf import sha512
 from tallow.crypto.sas import sas_bits, sas_digits, sas_emoji
 from tallow.engine import events as e
+from tallow.engine.bond import Bond
 from tallow.engine.commands import ConfirmSas
 from tallow.engine.context import ExchangeContext
+from tallow.engine.lanes import Lanes
 from tallow.engine.link import Link, LinkEvent
 from tallow.engine.meeting import Met
 from tallow.errors import (
+    LinkError,
     NotVerified,
     OtherPurpose,
+    PeerError,
     PeerGone,
     RecordLost,
     RemoteProtocolError,
     SameWish,
+    SessionEnded,
     TallowError,
     TimedOut,
 )
 from tallow.protocol.identity import prove, verified_fingerprint
+from tallow.protocol.lane_proof import NONCE_BYTES, LaneJoin, LaneProof
 from tallow.protocol.messages import Cancel, Hello, TransferMessage, Verified
 from tallow.protocol.rendezvous import RelayNoticed
 from tallow.protocol.session import (
@@ -39,7 +45,8 @@ from tallow.protocol.session import (
     Session,
     SessionClosed,
 )
-from tallow.protocol.transfer.cancel import peer_cancelled
+from tallow.protocol.session import State as SessionState
+from tallow.protocol.transfer.cancel import cancel_for, peer_cancelled
 from tallow.wire import limits
 
 CAPABILITIES = ["transfer/1", "text/1", "stream/1", "pack/1"]
@@ -52,13 +59,22 @@ class Conversation:
 
     link: Link
     session: Session
+    met: Met
     peer_name: str
     fingerprint: str
     emoji: list[tuple[str, str]]
     verify: bool
     verified: bool = False
+    rtt_s: float | None = None
+    """About how long a word and its answer take, as the first two of the session did."""
     early: list[TransferMessage] | None = None
     """Messages that arrived while the symbols were compared."""
+
+    @property
+    def bond(self) -> Bond:
+        """How these two sides find each other again: always by their first session."""
+        met = self.met
+        return met.bond or Bond(met.secrets.resume, met.role, met.address)
 
 
 def check_event(
@@ -73,7 +89,7 @@ def check_event(
         case ConnectionSpoiled():
             raise RemoteProtocolError("What arrived is not what the other side sent.")
         case SessionClosed():
-            raise PeerGone("The other side ended the session early.")
+            raise SessionEnded
         case RelayNoticed(kind="peer-gone"):
             raise PeerGone
         case RelayNoticed():
@@ -101,8 +117,11 @@ async def greet(
         verify=verify,
         identity=None if identity is None else prove(identity, met.role, session.th2),
     )
-    session.greet(hello, clock.now())
+    greeted_at = clock.now()
+    session.greet(hello, greeted_at)
     theirs = await _their_hello(context, link)
+    # The creator's HELLO answers the joiner's; a creator has timed the handshake instead.
+    rtt_s = met.rtt_s if met.rtt_s is not None else clock.now() - greeted_at
     if theirs.purpose != hello.purpose:
         link.flush()
         raise OtherPurpose(why=f"they started  tallow {theirs.purpose}")
@@ -114,13 +133,16 @@ async def greet(
     own_print = b"" if identity is None else identity.fingerprint
     prints = (own_print, peer_print) if met.role == "initiator" else (peer_print, own_print)
     bits = sas_bits(fingerprint_sas, *prints)
+    link.lanes = lanes_of(context, met, link)
     conversation = Conversation(
         link=link,
         session=session,
+        met=met,
         peer_name=theirs.name,
         fingerprint=show_fingerprint(peer_print) if peer_print else "",
         emoji=list(sas_emoji(bits)),
         verify=verify or theirs.verify,
+        rtt_s=rtt_s,
     )
     context.emit(
         e.PeerUp(
@@ -135,6 +157,25 @@ async def greet(
         )
     )
     return conversation
+
+
+def lanes_of(context: ExchangeContext, met: Met, link: Link) -> Lanes | None:
+    """Return the lanes of a session, none of which stands before somebody asks for tokens.
+
+    None where no plain connection shall or can be made, whatever the other side asks for.
+    """
+    if context.settings.lanes == "tls" or link.connection.transport_name == "quic":
+        return None
+    role: Literal["i", "r"] = "i" if met.role == "initiator" else "r"
+    random_bytes, join = context.ports.rng.bytes, met.secrets.join
+
+    def new_join() -> LaneJoin:
+        return LaneJoin(LaneProof(join, role, "lane", random_bytes(NONCE_BYTES)))
+
+    dialer = context.ports.dialer
+    return Lanes(
+        lambda token, proof: dialer.dial_lane(met.address, token, proof), new_join, link.ring
+    )
 
 
 async def _their_hello(context: ExchangeContext, link: Link) -> Hello:
@@ -207,6 +248,23 @@ async def close_session(context: ExchangeContext, conversation: Conversation) ->
                 await link.wait(give_up_at)
     except TallowError:
         pass  # everything that matters was confirmed before
+
+
+def tell_peer(
+    context: ExchangeContext, conversation: Conversation | None, error: TallowError
+) -> None:
+    """Say why this side ends, if there is a session to say it in, and close the connection."""
+    if conversation is None:
+        return
+    session, link = conversation.session, conversation.link
+    told = isinstance(error, PeerError | LinkError) and error.exit_code not in (3, 5)
+    try:
+        if not told and isinstance(link.peer, Session) and session.state is SessionState.OPEN:
+            session.send(cancel_for(error), context.ports.clock.now())
+        link.transfer = None
+        link.flush()
+    except TallowError:
+        pass  # the session is beyond telling anybody anything
 
 
 CLOSE_WITHIN_S = 3.0

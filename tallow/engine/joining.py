@@ -13,11 +13,13 @@ from functools import partial
 from tallow.crypto.kdf import argon2id
 from tallow.crypto.pake import generator
 from tallow.engine import events as e
+from tallow.engine.connecting import connect
 from tallow.engine.context import ExchangeContext
 from tallow.engine.link import Link
-from tallow.engine.meeting import Creator, Met, connect
+from tallow.engine.meeting import Creator, Met
 from tallow.errors import (
     CodeExpired,
+    Crowded,
     LinkError,
     PeerGone,
     RelayRefused,
@@ -32,6 +34,8 @@ from tallow.protocol.rendezvous import RelayNoticed, SeatsPaired, SeatTaken
 from tallow.wire import relay as wire
 
 LOOK_AGAIN_S = 3.0
+CROWDED_PAUSES_S = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0)
+"""Beyond what the relay asks for: of many who come at once, one after the other gets in."""
 DAY_S = 86_400
 NEAR_MIDNIGHT_S = 3_600
 
@@ -58,18 +62,28 @@ async def join_plate(
     pake = numbered_context(code)
     give_up_at = None if timeout_s is None else context.ports.clock.now() + timeout_s
     announced = False
+    crowded = 0
     while True:
         initiator = _new_initiator(context, pake)
         link = await connect(context, address, partial(_join_verb, context, initiator, code.plate))
         link.peer = initiator
         try:
-            return await _finish(context, link, code)
+            return await _finish(context, link, address, code)
         except UnknownNameplate:
             if not wait:
                 raise
-        except RelayRefused:
+        except Crowded as error:
+            # Somebody else agrees on keys at this moment, and more than one is expected.
+            if not error.retry_s or crowded >= len(CROWDED_PAUSES_S):
+                raise
+            crowded += 1
+            jitter_s = context.ports.rng.bytes(1)[0] / 256
+            await context.close_links()
+            await context.pause(error.retry_s + CROWDED_PAUSES_S[crowded - 1] + jitter_s)
+            continue
+        except RelayRefused as error:
             # A relay that looked once and now asks for patience will look again.
-            if not announced:
+            if not announced and not (crowded and error.retry_s):
                 raise
         await context.close_links()
         if not announced:
@@ -95,7 +109,7 @@ async def meet_unnumbered(
     day, second = divmod(int(context.ports.clock.wall()), DAY_S)
     own = await _take_seat(context, address, code, day, expires_s)
     if not own.waiting:
-        return await _join_seat(context, own, code)
+        return await _join_seat(context, own, address, code)
     if not NEAR_MIDNIGHT_S < second < DAY_S - NEAR_MIDNIGHT_S:
         neighbour = day - 1 if second <= NEAR_MIDNIGHT_S else day + 1
         other = await _take_seat(context, address, code, neighbour, expires_s)
@@ -104,9 +118,9 @@ async def meet_unnumbered(
             # whoever found the later one keeps its own seat until it knows.
             if neighbour < day:
                 _leave(own)
-                return await _join_seat(context, other, code)
+                return await _join_seat(context, other, address, code)
             try:
-                return await _join_seat(context, other, code)
+                return await _join_seat(context, other, address, code)
             except PeerGone:
                 pass
         _leave(other)
@@ -123,13 +137,15 @@ async def meet_unnumbered(
     return await creator.meet()
 
 
-async def _join_seat(context: ExchangeContext, seat: _Seat, code: Code) -> Met:
+async def _join_seat(
+    context: ExchangeContext, seat: _Seat, address: RelayAddress, code: Code
+) -> Met:
     context.ring = seat.link.ring
     initiator = _new_initiator(context, seat.pake)
     initiator.begin(context.ports.clock.now())
     seat.link.peer = initiator
     context.emit(e.PeerJoined(context.ticket))
-    return await _confirmed(context, seat.link, code)
+    return await _confirmed(context, seat.link, address, code)
 
 
 def _leave(seat: _Seat) -> None:
@@ -175,14 +191,14 @@ def _new_initiator(context: ExchangeContext, pake: CodeContext) -> Initiator:
     return Initiator(pake, context.ports.rng.bytes, context.kem, context.own_flights)
 
 
-async def _finish(context: ExchangeContext, link: Link, code: Code) -> Met:
+async def _finish(context: ExchangeContext, link: Link, address: RelayAddress, code: Code) -> Met:
     """Wait for the seat, then for the handshake."""
     while True:
         event = link.poll()
         match event:
             case SeatsPaired(seat="joiner"):
                 context.emit(e.PeerJoined(context.ticket))
-                return await _confirmed(context, link, code)
+                return await _confirmed(context, link, address, code)
             case SeatsPaired():
                 raise LinkError("The relay gave this side the wrong seat.")
             case None:
@@ -192,13 +208,15 @@ async def _finish(context: ExchangeContext, link: Link, code: Code) -> Met:
                 pass
 
 
-async def _confirmed(context: ExchangeContext, link: Link, code: Code) -> Met:
+async def _confirmed(
+    context: ExchangeContext, link: Link, address: RelayAddress, code: Code
+) -> Met:
     try:
         while True:
             event = link.poll()
             match event:
                 case Confirmed():
-                    return Met(link, event.secrets, "initiator", code)
+                    return Met(link, event.secrets, "initiator", address, code.text)
                 case RelayNoticed(kind="peer-gone"):
                     raise PeerGone("The other side left before the handshake was done.")
                 case RelayNoticed(kind="expired"):

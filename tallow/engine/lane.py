@@ -2,7 +2,7 @@
 
 The machines decide, the lane works: in a few threads, on reused buffers, with results taken back
 in the order in which the jobs were given. A sealed record stands in one buffer from link header to
-tag, so it is written without another copy.
+tag, so it is written without another copy; only a leaf that shrank makes those behind it move up.
 Before: protocol/transfer gives jobs. After: the connection, or engine/storage.
 It never opens a socket and never changes a machine.
 """
@@ -13,14 +13,19 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol, assert_never
 
-from tallow.crypto.tree import leaf_hash, root_hash
+from tallow.crypto.tree import leaf_hash, root_hash, zero_leaf_hash
+from tallow.engine.compression import Compressor
 from tallow.engine.ports import Workers
 from tallow.engine.storage.outbox import Outbox, ReadFailed
 from tallow.engine.storage.sink import Sink
 from tallow.engine.storage.stdio import StreamSource
-from tallow.errors import LocalProtocolError
+from tallow.errors import DiskFull, LocalProtocolError
 from tallow.protocol.bulk import (
+    Codec,
+    Reserved,
     leaves_prefix_bytes,
     pack_prefix_bytes,
     write_leaves_prefix,
@@ -29,11 +34,15 @@ from tallow.protocol.bulk import (
 from tallow.protocol.manifest import EntryKind, leaf_bytes
 from tallow.protocol.messages import FileEnd
 from tallow.protocol.transfer.jobs import (
+    CheckLeaves,
+    HashJob,
+    HoleJob,
     LeavesJob,
     PackJob,
-    SealJob,
-    StoreJob,
+    SendJob,
+    SinkJob,
     StoreLeaves,
+    StorePack,
     StreamJob,
 )
 from tallow.wire import limits
@@ -45,29 +54,41 @@ SEAL_DEPTH = 4
 STORE_DEPTH = 6
 
 
+class Shrink(Protocol):
+    """Makes one leaf smaller, or says None."""
+
+    def __call__(self, content: memoryview, *, first: bool) -> bytes | None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """A record ready to be written, or why there is none."""
+    """A record ready to be written, or why there is none; for a HashJob only the hashes."""
 
-    job: SealJob
+    job: SendJob
     slot: bytearray
     frame: memoryview
     """Empty if nothing is to be sent."""
     hashes: list[bytes] = field(default_factory=list)
     size: int = 0
+    """How many bytes of the file are in it, holes included, before compression."""
     last: bool = False
     ended: list[FileEnd] = field(default_factory=list)
     failed: str = ""
 
 
 class SealLane:
-    """Runs seal jobs; at most SEAL_DEPTH at a time."""
+    """Runs a sender's jobs; at most SEAL_DEPTH at a time."""
 
     def __init__(
-        self, workers: Workers, source: Outbox | StreamSource, ring: Callable[[], None]
+        self,
+        workers: Workers,
+        source: Outbox | StreamSource,
+        ring: Callable[[], None],
+        compressor: Compressor,
     ) -> None:
         self._workers = workers
         self._source = source
+        self._compressor = compressor
         self._ring = ring
         self._running: deque[asyncio.Future[Sealed]] = deque()
         self._slots = [bytearray(SLOT_BYTES) for _ in range(SEAL_DEPTH)]
@@ -77,9 +98,10 @@ class SealLane:
         """Whether another job can start."""
         return bool(self._slots)
 
-    def start(self, job: SealJob) -> None:
+    def start(self, job: SendJob) -> None:
         """Start a job in a thread."""
-        future = self._workers.submit(seal, job, self._source, self._slots.pop())
+        slot = self._slots.pop()
+        future = self._workers.submit(seal, job, self._source, slot, self._compressor)
         future.add_done_callback(lambda _: self._ring())
         self._running.append(future)
 
@@ -103,59 +125,110 @@ class SealLane:
             self._source.close()
 
 
-def seal(job: SealJob, source: Outbox | StreamSource, slot: bytearray) -> Sealed:
+def seal(
+    job: SendJob, source: Outbox | StreamSource, slot: bytearray, compressor: Compressor
+) -> Sealed:
     """Read, hash and seal one record into a slot; read failures are part of the result."""
     try:
         match job:
             case LeavesJob() if isinstance(source, Outbox):
-                return _seal_leaves(job, source, slot)
+                return _seal_leaves(job, source, slot, compressor)
             case PackJob() if isinstance(source, Outbox):
-                return _seal_pack(job, source, slot)
+                return _seal_pack(job, source, slot, compressor)
             case StreamJob() if isinstance(source, StreamSource):
-                return _seal_stream(job, source, slot)
+                return _seal_stream(job, source, slot, compressor)
+            case HoleJob() if isinstance(source, Outbox):
+                return _seal_holes(job, slot)
+            case HashJob() if isinstance(source, Outbox):
+                return _hash_only(job, source, slot)
     except ReadFailed as failure:
         return Sealed(job, slot, memoryview(b""), failed=str(failure))
     raise LocalProtocolError("A job does not fit its source.")
 
 
-def _seal_leaves(job: LeavesJob, source: Outbox, slot: bytearray) -> Sealed:
+def _seal_leaves(job: LeavesJob, source: Outbox, slot: bytearray, compressor: Compressor) -> Sealed:
     start = BODY_AT + leaves_prefix_bytes(len(job.lengths))
     room = memoryview(slot)[start : start + job.plain_bytes]
     source.read_into(job.file_no, job.offset, room)
-    return _close_leaves(job, slot, list(job.lengths), last=job.last)
+    shrink = partial(compressor.shrink, name=source.path(job.file_no))
+    hash_of = partial(source.leaf_hash, job.file_no)
+    return _close_leaves(job, slot, job.lengths, shrink, hash_of, last=job.last)
 
 
-def _seal_stream(job: StreamJob, source: StreamSource, slot: bytearray) -> Sealed:
+def _seal_stream(
+    job: StreamJob, source: StreamSource, slot: bytearray, compressor: Compressor
+) -> Sealed:
     most, leaf = job.plain_bytes, limits.STREAM_LEAF_BYTES
     start = BODY_AT + leaves_prefix_bytes(job.most_leaves)
-    count = source.read_into(memoryview(slot)[start : start + most])
+    view = memoryview(slot)
+    count = source.read_into(view[start : start + most])
     last = count < most
     if not count:
         return Sealed(job, slot, memoryview(b""), last=True)
-    lengths = [min(leaf, count - at) for at in range(0, count, leaf)]
+    lengths = tuple(min(leaf, count - at) for at in range(0, count, leaf))
     moved = BODY_AT + leaves_prefix_bytes(len(lengths))
     if moved != start:
-        slot[moved : moved + count] = slot[start : start + count]
-    return _close_leaves(job, slot, lengths, last=last)
+        view[moved : moved + count] = view[start : start + count]
+    return _close_leaves(job, slot, lengths, compressor.shrink, _fresh_hash, last=last)
+
+
+def _fresh_hash(_leaf_no: int, content: memoryview) -> bytes:
+    return leaf_hash(content)
+
+
+def _seal_holes(job: HoleJob, slot: bytearray) -> Sealed:
+    view = memoryview(slot)
+    entries = [(Codec.HOLE, length, 0) for length in job.lengths]
+    write_leaves_prefix(view[BODY_AT:], job.file_no, job.first_leaf, entries, last=job.last)
+    frame = _seal_body(job.reserved, view, leaves_prefix_bytes(len(entries)))
+    hashes = [zero_leaf_hash(length) for length in job.lengths]
+    return Sealed(job, slot, frame, hashes, job.covers_bytes, job.last)
+
+
+def _hash_only(job: HashJob, source: Outbox, slot: bytearray) -> Sealed:
+    hashes, offset = [], job.offset
+    for leaf_no, length in enumerate(job.lengths, job.first_leaf):
+        known = source.known_hash(job.file_no, leaf_no)
+        if known is None:
+            room = memoryview(slot)[:length]
+            source.read_into(job.file_no, offset, room)
+            known = source.leaf_hash(job.file_no, leaf_no, room)
+        hashes.append(known)
+        offset += length
+    return Sealed(job, slot, memoryview(b""), hashes, last=job.last)
 
 
 def _close_leaves(
-    job: LeavesJob | StreamJob, slot: bytearray, lengths: list[int], *, last: bool
+    job: LeavesJob | StreamJob,
+    slot: bytearray,
+    lengths: tuple[int, ...],
+    shrink: Shrink,
+    hash_of: Callable[[int, memoryview], bytes],
+    *,
+    last: bool,
 ) -> Sealed:
+    """Seal leaves that stand plain behind their prefix, each made smaller where it helps."""
     view = memoryview(slot)
-    prefix = leaves_prefix_bytes(len(lengths))
-    at, hashes = BODY_AT + prefix, []
-    for length in lengths:
-        hashes.append(leaf_hash(view[at : at + length]))
-        at += length
-    write_leaves_prefix(view[BODY_AT:], job.file_no, job.first_leaf, lengths, last=last)
-    frame = _seal_body(job, view, prefix + sum(lengths))
+    at = end = BODY_AT + leaves_prefix_bytes(len(lengths))
+    hashes: list[bytes] = []
+    entries: list[tuple[Codec, int, int]] = []
+    for index, length in enumerate(lengths, job.first_leaf):
+        leaf = view[at : at + length]
+        hashes.append(hash_of(index, leaf))
+        shrunk = shrink(leaf, first=not index)
+        stored = leaf if shrunk is None else shrunk
+        if shrunk is not None or end != at:
+            view[end : end + len(stored)] = stored
+        entries.append((Codec.RAW if shrunk is None else Codec.ZSTD, length, len(stored)))
+        at, end = at + length, end + len(stored)
+    write_leaves_prefix(view[BODY_AT:], job.file_no, job.first_leaf, entries, last=last)
+    frame = _seal_body(job.reserved, view, end - BODY_AT)
     return Sealed(job, slot, frame, hashes, sum(lengths), last)
 
 
-def _seal_pack(job: PackJob, source: Outbox, slot: bytearray) -> Sealed:
+def _seal_pack(job: PackJob, source: Outbox, slot: bytearray, compressor: Compressor) -> Sealed:
     view = memoryview(slot)
-    at = BODY_AT + pack_prefix_bytes(len(job.files))
+    begin = at = BODY_AT + pack_prefix_bytes(len(job.files))
     held: list[tuple[int, int]] = []
     ended: list[FileEnd] = []
     for file_no, size in job.files:
@@ -165,29 +238,26 @@ def _seal_pack(job: PackJob, source: Outbox, slot: bytearray) -> Sealed:
         except ReadFailed as failure:
             ended.append(FileEnd(file_no, 0, b"", str(failure)[: limits.REASON_MAX_CHARS]))
             continue
-        leaves = [leaf_hash(room)] if size else []
+        leaves = [source.leaf_hash(file_no, 0, room)] if size else []
         root = root_hash(size, leaf_bytes(EntryKind.FILE, size), leaves)
         ended.append(FileEnd(file_no, size, root))
         held.append((file_no, size))
         at += size
     if not held:
         return Sealed(job, slot, memoryview(b""), ended=ended)
-    if len(held) != len(job.files):
-        _close_gap(view, len(job.files), len(held), at)
-        at -= pack_prefix_bytes(len(job.files)) - pack_prefix_bytes(len(held))
-    write_pack_prefix(view[BODY_AT:], held)
-    frame = _seal_body(job, view, at - BODY_AT)
-    return Sealed(job, slot, frame, size=sum(size for _, size in held), ended=ended)
+    plain = view[begin:at]
+    shrunk = compressor.shrink(plain)
+    stored = plain if shrunk is None else shrunk
+    start = BODY_AT + pack_prefix_bytes(len(held))
+    if shrunk is not None or start != begin:
+        view[start : start + len(stored)] = stored
+    codec = Codec.RAW if shrunk is None else Codec.ZSTD
+    write_pack_prefix(view[BODY_AT:], held, codec=codec, stored_bytes=len(stored))
+    frame = _seal_body(job.reserved, view, start - BODY_AT + len(stored))
+    return Sealed(job, slot, frame, size=len(plain), ended=ended)
 
 
-def _close_gap(view: memoryview, planned: int, held: int, end: int) -> None:
-    start = BODY_AT + pack_prefix_bytes(planned)
-    target = BODY_AT + pack_prefix_bytes(held)
-    view[target : target + end - start] = bytes(view[start:end])
-
-
-def _seal_body(job: SealJob, view: memoryview, body_bytes: int) -> memoryview:
-    reserved = job.reserved
+def _seal_body(reserved: Reserved, view: memoryview, body_bytes: int) -> memoryview:
     body = view[BODY_AT : BODY_AT + body_bytes]
     out = view[BODY_AT : BODY_AT + body_bytes + limits.TAG_BYTES]
     sealed_bytes = reserved.key.seal_into(reserved.header.number, reserved.ad, body, out)
@@ -202,16 +272,18 @@ def _seal_body(job: SealJob, view: memoryview, body_bytes: int) -> memoryview:
 
 @dataclass(frozen=True, slots=True)
 class StoredRecord:
-    """An admitted record whose bytes are written."""
+    """What came of a job: bytes that are written, or hashes of bytes that were on disk already."""
 
-    job: StoreJob
+    job: SinkJob
     hashes: list[bytes]
     buffer: memoryview | None
-    """The frame's buffer, free again."""
+    """The frame's buffer; free again unless the job has to be started once more."""
+    failed: DiskFull | None = None
+    """If there was no room; the same job may be started again with its buffer."""
 
 
 class StoreLane:
-    """Runs store jobs; the caller pauses reading while STORE_DEPTH are under way."""
+    """Runs a receiver's jobs; the caller pauses reading while STORE_DEPTH are under way."""
 
     def __init__(self, workers: Workers, sink: Sink, ring: Callable[[], None]) -> None:
         self._workers = workers
@@ -222,17 +294,17 @@ class StoreLane:
 
     @property
     def has_room(self) -> bool:
-        """Whether another record can be taken."""
+        """Whether another job can be taken."""
         return len(self._running) < self._depth
 
-    def start(self, job: StoreJob, buffer: memoryview | None) -> None:
-        """Hash and write a record in a thread."""
+    def start(self, job: SinkJob, buffer: memoryview | None) -> None:
+        """Hash and write a record in a thread, or hash what is on disk."""
         future = self._workers.submit(store, job, self._sink, buffer)
         future.add_done_callback(lambda _: self._ring())
         self._running.append(future)
 
     def next_stored(self) -> StoredRecord | None:
-        """Return the oldest record if it is written; raises the StorageError it met."""
+        """Return the oldest job's result if it is there; raises what it met, a full disk apart."""
         if self._running and self._running[0].done():
             return self._running.popleft().result()
         return None
@@ -243,8 +315,17 @@ class StoreLane:
         self._running.clear()
 
 
-def store(job: StoreJob, sink: Sink, buffer: memoryview | None) -> StoredRecord:
-    """Hash and write one record."""
-    if isinstance(job, StoreLeaves):
-        return StoredRecord(job, sink.store_leaves(job), buffer)
-    return StoredRecord(job, sink.store_pack(job), buffer)
+def store(job: SinkJob, sink: Sink, buffer: memoryview | None) -> StoredRecord:
+    """Run one job; a full disk is part of the result."""
+    try:
+        match job:
+            case StoreLeaves():
+                return StoredRecord(job, sink.store_leaves(job), buffer)
+            case StorePack():
+                return StoredRecord(job, sink.store_pack(job), buffer)
+            case CheckLeaves():
+                return StoredRecord(job, sink.check_leaves(job), buffer)
+            case _:
+                assert_never(job)
+    except DiskFull as full:
+        return StoredRecord(job, [], buffer, full)

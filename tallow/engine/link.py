@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import asyncio
 
-from tallow.engine.ports import Clock, Connection
+from tallow.engine.lanes import Lanes
+from tallow.engine.ports import Clock, Connection, Lane
 from tallow.errors import LinkError, PeerGone, RemoteProtocolError
 from tallow.protocol.handshake import HandshakeEvent, Initiator, Responder
-from tallow.protocol.rendezvous import Rendezvous, RendezvousEvent
-from tallow.protocol.session import Session, SessionEvent
+from tallow.protocol.psk_handshake import PskInitiator, PskResponder
+from tallow.protocol.rendezvous import LanesGranted, Rendezvous, RendezvousEvent
+from tallow.protocol.session import ConnectionSpoiled, Session, SessionEvent
 from tallow.protocol.transfer.receiver import Receiver
 from tallow.protocol.transfer.sender import Sender
 from tallow.wire.errors import WireError
-from tallow.wire.frames import LinkType, PeerFrame, decode_peer, encode_link
+from tallow.wire.frames import LinkType, PeerFrame, PeerType, decode_peer, encode_link
 
-PeerMachine = Initiator | Responder | Session
+PeerMachine = Initiator | Responder | PskInitiator | PskResponder | Session
 LinkEvent = RendezvousEvent | HandshakeEvent | SessionEvent
 
 
@@ -32,6 +34,12 @@ class Link:
         self.rendezvous = rendezvous
         self.peer: PeerMachine | None = None
         self.transfer: Sender | Receiver | None = None
+        self.lanes: Lanes | None = None
+        self.lanes_open = False
+        """True while what arrives on lanes is taken: records may overtake START, which has keys."""
+        self._lent: dict[int, tuple[Lane, memoryview]] = {}
+        """Buffers of lanes by identity; each is held, so that its identity is nobody else's."""
+        self._fed_by: Lane | None = None
         self._clock = clock
         self._bell = asyncio.Event()
         self._in_hand: memoryview | None = None
@@ -51,12 +59,17 @@ class Link:
         while True:
             self.flush()
             event = self._next_event()
-            if event is not None:
+            if isinstance(event, LanesGranted):
+                self._dial_lanes(event)
+            elif isinstance(event, ConnectionSpoiled) and self._fed_by is not None:
+                self._spoil_lane(self._fed_by)
+            elif event is not None:
                 return event
-            frame = self.connection.take()
-            if frame is None:
+            elif (frame := self.connection.take()) is not None:
+                self._fed_by = None
+                self._feed(*frame)
+            elif not self._feed_from_lane():
                 break
-            self._feed(*frame)
         lost = self.connection.lost
         if lost is not None and self.connection.torn and self.peer is not None:
             # A relay that forwards piece by piece can only close when the sender of a frame dies.
@@ -117,8 +130,21 @@ class Link:
     def release(self) -> None:
         """Let the transport reuse the buffer of the last event's bulk body."""
         if self._in_hand is not None:
-            self.connection.recycle(self._in_hand)
+            self.recycle(self._in_hand)
             self._in_hand = None
+
+    def recycle(self, buffer: memoryview) -> None:
+        """Give a buffer back to whatever it arrived on."""
+        lane, _ = self._lent.pop(id(buffer), (None, None))
+        if lane is not None:
+            lane.recycle(buffer)
+        else:
+            self.connection.recycle(buffer)
+
+    async def drop_lanes(self) -> None:
+        """Close every lane and dial no more."""
+        if self.lanes is not None:
+            await self.lanes.stop()
 
     def keep(self) -> memoryview | None:
         """Take the last bulk buffer over; the caller recycles it later."""
@@ -126,6 +152,33 @@ class Link:
         return kept
 
     # --- within -------------------------------------------------------------------------------
+
+    def _dial_lanes(self, granted: LanesGranted) -> None:
+        if self.lanes is not None:
+            self.lanes.dial(granted.tokens)
+
+    def _spoil_lane(self, lane: Lane) -> None:
+        """A bad record costs the lane that it came on, and nothing else."""
+        if self.lanes is not None:
+            self.lanes.spoil(lane)
+
+    def _feed_from_lane(self) -> bool:
+        """Feed the next record of a lane; False if there is none."""
+        if self.lanes is None or not self.lanes_open or not isinstance(self.peer, Session):
+            return False
+        taken = self.lanes.take()
+        if taken is None:
+            return False
+        lane, frame = taken
+        self.release()
+        self._fed_by, self._in_hand = lane, frame
+        self._lent[id(frame)] = lane, frame
+        peer_frame = bulk_frame(frame)
+        if peer_frame is None:
+            self._spoil_lane(lane)
+        else:
+            self.peer.receive(peer_frame, self._clock.now())
+        return True
 
     def _machines(self) -> list[Rendezvous | PeerMachine | Sender | Receiver]:
         above = (self.peer, self.transfer)
@@ -149,6 +202,15 @@ class Link:
         self.release()
         self._in_hand = body
         self.peer.receive(read_peer_frame(body), now)
+
+
+def bulk_frame(body: memoryview) -> PeerFrame | None:
+    """Take a frame of a lane apart; None for anything but a bulk record, which costs the lane."""
+    try:
+        frame = decode_peer(body)
+    except WireError:
+        return None
+    return frame if frame.kind is PeerType.BULK else None
 
 
 def read_peer_frame(body: bytes | memoryview) -> PeerFrame:

@@ -9,19 +9,22 @@ Before: exchange.py. After: link.py serves rendezvous and handshake. Spec: docs/
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from msgspec import structs
 
 from tallow.engine import events as e
 from tallow.engine.attempt_book import AttemptBook
+from tallow.engine.bond import Bond
 from tallow.engine.commands import ReopenCode
+from tallow.engine.connecting import connect
 from tallow.engine.context import ExchangeContext
 from tallow.engine.link import Link, read_peer_frame
 from tallow.errors import (
     CodeExpired,
     CodeGuessed,
     LinkError,
-    NoRelaySet,
     PeerGone,
     PeerVersion,
     PlateLive,
@@ -30,6 +33,7 @@ from tallow.errors import (
     RemoteProtocolError,
     TallowError,
     TimedOut,
+    UnknownNameplate,
     WrongCode,
 )
 from tallow.protocol.address import RelayAddress
@@ -40,15 +44,14 @@ from tallow.protocol.handshake import AttemptCounted, CodeContext, Confirmed, Re
 from tallow.protocol.rendezvous import (
     PlateAllocated,
     RelayNoticed,
-    Rendezvous,
     SeatsPaired,
     SeatTaken,
     State,
     Verb,
 )
 from tallow.protocol.session import Role
+from tallow.wire import limits
 from tallow.wire import relay as wire
-from tallow.wire import relay_auth
 
 BACK_OFF_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0, 30.0)
 STOOD_S = 120.0
@@ -62,67 +65,13 @@ class Met:
     link: Link
     secrets: SessionSecrets
     role: Role
-    code: Code
-
-
-async def connect(
-    context: ExchangeContext,
-    address: RelayAddress,
-    verb: Verb | Callable[[bytes], Awaitable[Verb]],
-) -> Link:
-    """Dial a relay and say the verb, or the one made for the relay's key hash.
-
-    The answer is the caller's to await.
-    """
-    connection = await context.ports.dialer.dial(address)
-    if connection.detour is not None:
-        tried, used, why = connection.detour.tried, connection.detour.used, connection.detour.why
-        context.emit(e.RelayFallback(context.ticket, str(address), tried, used, why))
-    try:
-        auth_key = await _auth_key(context, connection.relay_key_hash)
-        if callable(verb):
-            verb = await verb(connection.relay_key_hash)
-    except BaseException:
-        connection.close()
-        await connection.closed()
-        raise
-    rendezvous = Rendezvous(
-        verb,
-        context.ports.rng.bytes,
-        auth_key=auth_key,
-        relay_key_hash=connection.relay_key_hash,
-    )
-    rendezvous.begin(context.ports.clock.now())
-    link = Link(connection, rendezvous, context.ports.clock)
-    context.links.append(link)
-    context.ring = link.ring
-    context.emit(
-        e.RelayConnected(
-            context.ticket,
-            relay=str(address),
-            pin=connection.relay_key_hash.hex(),
-            transport=connection.transport_name,
-            first_use=connection.first_use,
-        )
-    )
-    link.flush()
-    return link
-
-
-async def _auth_key(context: ExchangeContext, relay_key_hash: bytes) -> bytes | None:
-    """Stretch the relay's password, beside the loop, if one is set."""
-    if context.settings.relay_password is None:
-        return None
-    password = bytes(context.settings.relay_password.view()).decode()
-    return await context.ports.workers.submit(relay_auth.relay_key, password, relay_key_hash)
-
-
-def relay_of(context: ExchangeContext, code: Code | None = None) -> RelayAddress:
-    """Return the relay that a code names, or the one that is set; NoRelaySet if neither."""
-    address = code.relay if code is not None and code.relay else context.settings.relay
-    if address is None:
-        raise NoRelaySet
-    return address
+    address: RelayAddress
+    code: str = field(default="", repr=False)
+    """The code as it is typed; empty if none was needed."""
+    bond: Bond | None = None
+    """How these two found each other again; None at a first meeting."""
+    rtt_s: float | None = None
+    """How long a flight and its answer took, where this side saw both."""
 
 
 class Creator:
@@ -138,11 +87,19 @@ class Creator:
         *,
         expires_s: int,
         link: Link | None = None,
+        receivers: int = 1,
     ) -> None:
-        """``make_code`` turns the relay's plate into the code; ``link`` is one that waits."""
+        """``make_code`` turns the relay's plate into the code; ``link`` is one that waits.
+
+        With another number of ``receivers`` (0: as many as come) ``meet_next`` may follow.
+        """
         self._context = context
         self._address = address
-        self._verb = verb
+        self._receivers = receivers
+        self._token = b""
+        """What takes the name over from the room that this side made last."""
+        self._verb = self._naming_heir(verb)
+        self._seated = False
         self._make_code = make_code
         self._make_context = make_context
         self._expires_s = expires_s
@@ -158,19 +115,57 @@ class Creator:
         Raises: CodeGuessed, CodeExpired, LinkError and its kin, Interrupted.
         """
         if self._link is None:
-            self._link = await connect(self._context, self._address, self._verb)
+            await self._connect()
         else:
             self._allocated("")
-        tries = 0
+        return await self._meet(0)
+
+    async def meet_next(self) -> Met:
+        """Return the next confirmed session under this code, while the one before goes on.
+
+        Raises: as ``meet``; CodeExpired, too, if the code's time is up.
+        """
+        plate = self._code.plate if self._code is not None else ""
+        self._verb = self._naming_heir(wire.Succeed(plate, self._token))
+        try:
+            await self._connect()
+        except LinkError as error:
+            return await self._meet(await self._connect_again(error, 0))
+        return await self._meet(0)
+
+    async def _connect(self) -> None:
+        self._link, self._seated = None, False
+        self._link = await connect(self._context, self._address, self._verb)
+
+    def _naming_heir(self, verb: Verb) -> Verb:
+        """Return a verb that says, where several receivers are expected, who comes next."""
+        if self._receivers == 1 or isinstance(verb, wire.Join | wire.Meet):
+            return verb
+        self._token = self._context.ports.rng.bytes(limits.HEIR_TOKEN_BYTES)
+        return structs.replace(verb, heir=wire.heir_mark(self._token))
+
+    def _verb_again(self, error: LinkError, plate: str) -> Verb:
+        """Return what to say on a link that takes the place of one that broke."""
+        refused = isinstance(error, PlateLive | UnknownNameplate)
+        if isinstance(self._verb, wire.Succeed) and not self._seated and not refused:
+            return self._verb
+        # Either this side had the seat, or the relay knows of no heir any more.
+        return self._naming_heir(wire.Claim(plate, self._expires_s))
+
+    async def _meet(self, tries: int) -> Met:
         while True:
             connected_at = self._context.ports.clock.now()
             try:
-                return await self._wait(self._link)
+                return await self._wait(self._must_link())
             except PlateLive as error:
                 # After a broken link the relay may hold the old seat a little longer.
-                tries = await self._connect_again(error, tries, lost=tries > 0)
-            except (RelayRefused, RelayVersion, CodeExpired):
-                raise
+                lost = tries > 0 or isinstance(self._verb, wire.Succeed)
+                tries = await self._connect_again(error, tries, lost=lost)
+            except (RelayRefused, RelayVersion, CodeExpired) as error:
+                # Many who come at once use up what a relay grants one address in a minute.
+                if not (isinstance(self._verb, wire.Succeed) and error.retry_s):
+                    raise
+                tries = await self._connect_again(error, tries)
             except LinkError as error:
                 if self._context.ports.clock.now() - connected_at >= STOOD_S:
                     tries = 0
@@ -190,15 +185,15 @@ class Creator:
             raise CodeExpired
         if self._must_book().read().exhausted:
             raise CodeGuessed
-        pause_s = BACK_OFF_S[tries]
+        pause_s = max(BACK_OFF_S[tries], error.retry_s)
         why = error.why or error.message
         self._context.emit(
             e.RelayLost(self._context.ticket, str(self._address), why=why, retry_s=pause_s)
         )
         await self._context.pause(pause_s)
-        self._verb = wire.Claim(self._code.plate, self._expires_s)
+        self._verb = self._verb_again(error, self._code.plate)
         try:
-            self._link = await connect(self._context, self._address, self._verb)
+            await self._connect()
         except LinkError as again:
             return await self._connect_again(again, tries + 1)
         return tries + 1
@@ -209,6 +204,7 @@ class Creator:
             match event:
                 case PlateAllocated():
                     self._expires_s = event.expires_s
+                    self._seated = True
                     self._allocated(event.plate)
                 case SeatTaken() if self._code is None:
                     self._allocated("")
@@ -249,6 +245,7 @@ class Creator:
                 expires_s=self._expires_s,
                 bits=code.bits,
                 weak=not code.plate or code.budget < 3,
+                receivers=self._receivers,
             )
         )
         self._context.emit(e.TransferState(self._context.ticket, "waiting"))
@@ -268,7 +265,7 @@ class Creator:
             raise CodeGuessed
         context = self._context
         context.emit(e.PeerJoined(context.ticket))
-        counted = False
+        counted, replied_at = False, 0.0
         responder = Responder(self._pake, context.ports.rng.bytes, context.kem, context.own_flights)
         responder.wait(context.ports.clock.now())
         gone = False
@@ -283,12 +280,13 @@ class Creator:
                 event = link.poll()
                 match event:
                     case AttemptCounted():
-                        counted = True
+                        counted, replied_at = True, context.ports.clock.now()
                         self._book.write(self._book.read().started())
                         responder.attempt_stored()
                     case Confirmed():
                         self._book.write(self._book.read().confirmed())
-                        return Met(link, event.secrets, "responder", self._code)
+                        rtt_s = context.ports.clock.now() - replied_at
+                        return self._met(link, event.secrets, rtt_s)
                     case RelayNoticed(kind="peer-gone"):
                         # The relay may free the seat itself; to free it again would put out
                         # whoever came next.
@@ -370,6 +368,15 @@ class Creator:
         if link.rendezvous.state is State.PAIRED:
             link.rendezvous.reopen()
         self._context.emit(e.TransferState(self._context.ticket, "waiting"))
+
+    def _must_link(self) -> Link:
+        if self._link is None:
+            raise LinkError("There is no link to wait on.")
+        return self._link
+
+    def _met(self, link: Link, secrets: SessionSecrets, rtt_s: float) -> Met:
+        code = self._code.text if self._code else ""
+        return Met(link, secrets, "responder", self._address, code, rtt_s=rtt_s)
 
     def _must_book(self) -> AttemptBook:
         if self._book is None:

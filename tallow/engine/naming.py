@@ -58,7 +58,7 @@ def give_names(sink: Sink, batch: list[FileReady]) -> list[Outcome]:
     for ready in batch:
         path = ready.entry.path
         try:
-            named = sink.give_name(ready.file_no)
+            named = sink.give_name(ready.file_no, ready.xattrs)
         except DiskFull:
             raise
         except StorageError as error:

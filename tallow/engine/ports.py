@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import ParamSpec, Protocol, TypeVar
 
 from tallow.protocol.address import RelayAddress
+from tallow.protocol.lane_proof import LaneJoin
 from tallow.wire.frames import LinkFrame
 
 P = ParamSpec("P")
@@ -112,24 +113,57 @@ class Connection(Protocol):
         """Wait until it is gone; the relay closes first, or is cut off after a moment."""
 
 
+class Lane(Protocol):
+    """A proven connection for sealed bulk records beside the link; it may die at any moment."""
+
+    on_change: Callable[[], None]
+    """Called when a record arrived, when there is room to write again, and on loss."""
+
+    @property
+    def congested(self) -> bool:
+        """True while a record waits to be written: give the next one to another lane."""
+
+    @property
+    def lost(self) -> str | None:
+        """Why the lane is gone, once every record that came before was taken."""
+
+    def take(self) -> memoryview | None:
+        """Return the next peer frame, always BULK and whole, or None."""
+
+    def recycle(self, frame: memoryview) -> None:
+        """Give a frame's buffer back once nothing looks into it."""
+
+    def send(self, frame: memoryview) -> None:
+        """Write a peer frame; its memory may be reused as soon as this returns."""
+
+    def close(self) -> None:
+        """End the lane at once; what was not sent is lost."""
+
+
 class Dialer(Protocol):
     """The one place where names are resolved and connections are made."""
+
+    async def dial_lane(self, address: RelayAddress, token: bytes, join: LaneJoin) -> Lane:
+        """Connect a lane through a relay and prove it: a TallowError if it does not stand."""
 
     async def dial(self, address: RelayAddress) -> Connection:
         """Connect to a relay: RelayUnreachable, RelayKeyChanged or TimedOut."""
 
 
 class StateStore(Protocol):
-    """Small private state that outlives the process: attempt counters, known relays."""
+    """Small private state that outlives the process: attempt counters, records of transfers."""
 
     def read(self, name: str) -> bytes | None:
         """Return what was written under a name, or None."""
 
-    def write(self, name: str, content: bytes) -> None:
-        """Replace what stands under a name, durably, before returning."""
+    def write(self, name: str, content: bytes, *, durable: bool = True) -> None:
+        """Replace what stands under a name before returning; ``durable``: on the disk too."""
 
     def remove(self, name: str) -> None:
         """Forget a name."""
+
+    def names(self, prefix: str) -> list[str]:
+        """Return the names that begin so, sorted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,9 @@ silent for the first 3 s and the first percent. Pure: now is passed in.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from tallow.engine.events import TransferProgress
 from tallow.errors import TimedOut
 
 SPEED_HALF_LIFE_S = 3.0
@@ -35,6 +38,10 @@ class Speedometer:
         self._last_bytes = 0
         self._speed = _Average(SPEED_HALF_LIFE_S)
         self._slow = _Average(ETA_HALF_LIFE_S)
+
+    def start_from(self, done_bytes: int) -> None:
+        """Begin at bytes that were there before, so that they count as no speed."""
+        self._last_bytes = done_bytes
 
     def update(self, done_bytes: int, now: float) -> None:
         """Take how many bytes are done in all."""
@@ -78,3 +85,49 @@ class Stall:
         if now - self._since >= limit_s:
             raise TimedOut(f"The other side answers, but nothing has moved for {limit_s:.0f} s.")
         return min(self._since + limit_s, wake_at or self._since + limit_s)
+
+
+class Report:
+    """Says how far a transfer is, four times a second and once at its end."""
+
+    def __init__(self, ticket: int, emit: Callable[[TransferProgress], None]) -> None:
+        self._ticket = ticket
+        self._emit = emit
+        self._speed: Speedometer | None = None
+        self.due_at = 0.0
+        """When it speaks next; 0 before it began."""
+
+    def begin(self, done_bytes: int, now: float) -> None:
+        """Start to count from bytes that were there before."""
+        self._speed = Speedometer(now)
+        self._speed.start_from(done_bytes)
+        self.due_at = now + EMIT_EVERY_S
+
+    def show(
+        self,
+        now: float,
+        *,
+        phase: str,
+        done: tuple[int, int],
+        total: tuple[int | None, int],
+        path: str,
+        last: bool = False,
+    ) -> None:
+        """Emit a progress event if one is due; ``done`` and ``total`` are bytes and files."""
+        if self._speed is None or (now < self.due_at and not last):
+            return
+        self.due_at = now + EMIT_EVERY_S
+        self._speed.update(done[0], now)
+        self._emit(
+            TransferProgress(
+                self._ticket,
+                phase=phase,
+                done_bytes=done[0],
+                total_bytes=total[0],
+                done_files=done[1],
+                total_files=total[1],
+                rate_bps=self._speed.rate_bps,
+                eta_s=self._speed.eta_s(total[0], now),
+                path=path,
+            )
+        )

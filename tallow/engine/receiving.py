@@ -1,8 +1,9 @@
 """Receive what was accepted: show the offer, wait for an answer, store, name, make durable.
 
 One loop: events in, opened records to the lane, lane results to the machine. Nothing is written
-before an AcceptOffer; a file gets its name when its root matched; "complete" is said when all of
-it is durable. Whatever ends the loop early, this session's temporary files are removed.
+before an AcceptOffer, or the answer that an unfinished transfer had; a file gets its name when its
+root matched; "complete" is said when all of it is durable. What ends the loop early leaves what a
+later session can go on from, or nothing at all.
 Before: greeting.py. After: lane.py and storage. It never opens a file itself.
 """
 
@@ -10,23 +11,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TypeVar
+from functools import partial
+from typing import Literal, TypeVar
 
 from tallow.engine import events as e
-from tallow.engine.commands import AcceptOffer, DeclineOffer, Receive
+from tallow.engine.commands import ContinueTransfer, PauseTransfer, Receive
 from tallow.engine.context import ExchangeContext
+from tallow.engine.deciding import Before, Deciding
+from tallow.engine.full_disk import FullDisk
 from tallow.engine.greeting import Conversation, check_event
-from tallow.engine.lane import StoreLane
+from tallow.engine.inflow import Inflow
 from tallow.engine.naming import NameQueue
-from tallow.engine.offer import offer_entry, offer_event, sink_for
-from tallow.engine.progress import EMIT_EVERY_S, Speedometer, Stall
-from tallow.engine.storage.journal import JournalHead
-from tallow.engine.storage.sink import Sink
-from tallow.engine.storage.target import STDOUT, Target, plan_target
-from tallow.errors import DiskFull, NotVerified, OfferDeclined
-from tallow.protocol.manifest import EntryKind, Selection
+from tallow.engine.progress import Report, Stall
+from tallow.engine.reunion import is_lost_path
+from tallow.engine.storage.page_store import SpooledPages
+from tallow.engine.storage.removing import Removed
+from tallow.engine.syncing import Syncing
+from tallow.engine.unfinished import Unfinished, worth_keeping
+from tallow.errors import DiskFull, LocalProtocolError, RemoteProtocolError, TallowError
+from tallow.protocol.kept import ALL_KEPT
 from tallow.protocol.messages import TransferMessage, Verified
 from tallow.protocol.session import BulkReceived
+from tallow.protocol.transfer.pace import PeerContinued, PeerPaused
 from tallow.protocol.transfer.receiver import (
     AllArrived,
     FileFailed,
@@ -46,94 +52,142 @@ class Receiving:
     """One offer or text on its way in."""
 
     def __init__(
-        self, context: ExchangeContext, conversation: Conversation, command: Receive
+        self,
+        context: ExchangeContext,
+        conversation: Conversation,
+        command: Receive,
+        unfinished: Unfinished,
+        before: Before,
+        offer_no: int = 1,
     ) -> None:
+        """``offer_no`` is more than 1 after another offer of the same session."""
         self._context = context
         self._conversation = conversation
         self._link = conversation.link
         self._command = command
+        self._unfinished = unfinished
         self._clock = context.ports.clock
-        self._receiver = Receiver(conversation.session.open_bulk_recv)
+        self._receiver = Receiver(
+            conversation.session.open_bulk_recv, offer_no, store=SpooledPages()
+        )
+        self._offer_no = offer_no
         self._link.transfer = self._receiver
+        self._link.lanes_open = False
+        self._deciding = Deciding(
+            context, conversation, command, self._receiver, unfinished, before
+        )
         self._early = conversation.early or []
-        self._target: Target | None = None
-        self._sink: Sink | None = None
-        self._lane: StoreLane | None = None
+        self._inflow: Inflow | None = None
         self._names: NameQueue | None = None
         self._work: list[tuple[asyncio.Future[object], Callable[[object], None]]] = []
         self._done: e.TransferDone | None = None
         self._began_at = self._clock.now()
-        self._speed = Speedometer(self._began_at)
-        self._emit_at = 0.0
-        self._synced_at = self._synced_bytes = 0.0
-        self._syncing = False
-        self._files = 0
-        self._bytes: int | None = 0
+        self._report = Report(context.ticket, context.emit)
+        self._syncing: Syncing | None = None
         self._named = self._messages = 0
-        self._arrived = False
+        self._arrived = self._held = False
         self._path = ""
+        self.kept = False
+        """Whether what ended the loop early left something to go on from."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether no offer has come yet."""
+        return self._receiver.state is State.IDLE
+
+    @property
+    def channel(self) -> int | None:
+        """The bulk channel of the offer, once it started."""
+        return self._receiver.channel
 
     async def run(self) -> e.TransferDone:
         """Serve one offer and return the final event; a TallowError ends it early."""
-        self._context.emit(e.TransferState(self._context.ticket, "listing"))
+        state: Literal["listing", "watching"] = "listing" if self._offer_no == 1 else "watching"
+        self._context.emit(e.TransferState(self._context.ticket, state))
         stall = Stall()
         try:
             for message in self._early:
                 self._take_message(message)
             while self._done is None:
                 busy = self._take_link()
-                busy |= self._take_events() | self._take_answers() | self._take_results()
+                busy |= self._take_events() | self._deciding.take_answers()
+                busy |= self._take_results()
+                busy |= self._hold_or_go_on()
                 self._context.check_cancelled()
-                self._sync_if_due()
+                if self._syncing is not None and self._receiver.state is State.RECEIVING:
+                    self._syncing.sync_if_due(self._receiver.stored_bytes, self._clock.now())
+                self._unfinished.write_if_due(self._clock.now())
                 self._show_progress()
                 limit_s = self._stall_limit_s()
-                wake_at = stall.check(self._moved(), self._clock.now(), limit_s, self._emit_at)
+                wake_at = stall.check(self._moved(), self._clock.now(), limit_s, self._wake_at())
                 if not busy and self._done is None:
                     await self._link.wait(wake_at)
-        except BaseException:
-            await self._abandon()
+        except BaseException as error:
+            await self._abandon(error)
             raise
         return self._done
 
+    def _wake_at(self) -> float:
+        times = [self._report.due_at, self._inflow.wake_at if self._inflow else 0.0]
+        return min((at for at in times if at), default=0.0)
+
     def _moved(self) -> object:
         """Return what changes whenever the exchange moves on."""
-        receiver = self._receiver
-        return receiver.state, self._messages, receiver.stored_bytes, self._named
+        receiver, inflow = self._receiver, self._inflow
+        checking = inflow.checking if inflow is not None else 0
+        return receiver.state, self._messages, receiver.stored_bytes, self._named, checking
 
     def _stall_limit_s(self) -> float | None:
         """Return how long nothing may move: a person and a stream have all the time they want."""
+        if self._receiver.paused:
+            return None
         match self._receiver.state:
             case State.DECIDING | State.DONE:
                 return None
-            case State.RECEIVING if self._bytes is None:
+            case State.IDLE if self._offer_no > 1:
+                return None
+            case State.RECEIVING if self._deciding.endless:
                 return None
             case State.IDLE | State.RECEIVING | State.FINISHING:
                 return limits.STALLED_S
             case _:
                 return limits.PEER_SILENT_MAX_S
 
-    async def _abandon(self) -> None:
+    async def _abandon(self, error: BaseException) -> None:
+        """Let go of the disk, keeping what a later session can use unless the error forbids it."""
         futures = [future for future, _ in self._work]
-        if self._lane is not None:
-            await self._lane.stop()
+        if self._inflow is not None:
+            await self._inflow.stop()
         if self._names is not None:
             await self._names.stop()
         await asyncio.gather(*futures, return_exceptions=True)
-        if self._sink is not None:
-            await self._context.ports.workers.submit(self._sink.abandon)
+        sink, unfinished = self._deciding.sink, self._unfinished
+        if sink is None:
+            # This session wrote nothing; what an earlier one left is as good as before.
+            self.kept = unfinished.left and worth_keeping(error) and await unfinished.keep()
+            return
+        # A pipe ends with its sender, which is told that the disk is full: nothing could follow.
+        useless = self._deciding.endless and isinstance(error, DiskFull)
+        keep = unfinished.record is not None and worth_keeping(error) and not useless
+        submit = self._context.ports.workers.submit
+        self.kept = unfinished.left = await submit(partial(sink.abandon, keep=keep))
+        if self.kept:
+            await self._unfinished.keep()
+        elif not (isinstance(error, TallowError) and is_lost_path(error)):
+            await self._unfinished.forget()
 
     # --- one turn of the loop -----------------------------------------------------------------
 
     def _take_link(self) -> bool:
-        if self._lane is not None and not self._lane.has_room:
+        inflow = self._inflow
+        if inflow is not None and not inflow.has_room:
             self._link.flush()
             return False
         event = self._link.poll()
         if isinstance(event, BulkReceived):
-            job = self._receiver.admit(event.number, event.body)
-            buffer = self._link.keep()
-            if self._lane is not None:
-                self._lane.start(job, buffer)
+            if inflow is None:
+                raise RemoteProtocolError("The other side sent data that was not asked for.")
+            inflow.take(event)
             return True
         self._take_message(check_event(self._context, event))
         return event is not None
@@ -149,17 +203,20 @@ class Receiving:
             case TextReceived():
                 self._show_text(event)
             case OfferReceived():
-                self._plan(event)
-            case Started() if self._sink is not None:
-                self._sink.begin(JournalHead(event.transfer_id, event.manifest_root))
+                self._deciding.offered(event, self._run_beside, self._begin)
             case Started():
-                pass
+                self._deciding.started(event)
+                self._link.lanes_open = True
             case FileReady():
                 self._path = event.entry.path
                 if self._names is not None:
                     self._names.put(event)
             case FileFailed():
                 self._sender_failed(event)
+            case PeerPaused():
+                self._context.emit(e.TransferPaused(self._context.ticket, "there", event.reason))
+            case PeerContinued():
+                self._context.emit(e.TransferContinued(self._context.ticket))
             case AllArrived():
                 self._arrived = True
             case None:
@@ -167,12 +224,7 @@ class Receiving:
         return True
 
     def _take_results(self) -> bool:
-        moved, now = False, self._clock.now()
-        while self._lane is not None and (stored := self._lane.next_stored()) is not None:
-            moved = True
-            if stored.buffer is not None:
-                self._link.connection.recycle(stored.buffer)
-            self._receiver.stored(stored.job, stored.hashes, now)
+        moved = self._inflow.move() | self._inflow.check_leaves() if self._inflow else False
         if self._names is not None:
             for file_no, outcome in self._names.take():
                 moved = True
@@ -186,6 +238,24 @@ class Receiving:
             # What still runs for a file that failed must not meet folders that are closed.
             self._arrived = False
             self._finish()
+        return moved
+
+    def _still_missing(self) -> int:
+        taken = self._deciding.taken
+        total = taken.total_bytes if taken else None
+        return max(0, total - self._receiver.stored_bytes) if total is not None else 0
+
+    def _hold_or_go_on(self) -> bool:
+        context, now, moved = self._context, self._clock.now(), False
+        moving = self._receiver.state in (State.RECEIVING, State.FINISHING)
+        if moving and not self._held and context.take_answer(PauseTransfer) is not None:
+            self._held = moved = True
+            self._receiver.pause("user", now)
+            context.emit(e.TransferPaused(context.ticket, "here", "user"))
+        if self._held and context.take_answer(ContinueTransfer) is not None:
+            self._held, moved = False, True
+            self._receiver.resume_receiving(now)
+            context.emit(e.TransferContinued(context.ticket))
         return moved
 
     def _run_beside(self, work: Callable[[], R], then: Callable[[R], None]) -> None:
@@ -205,86 +275,29 @@ class Receiving:
 
     # --- the offer ----------------------------------------------------------------------------
 
-    def _plan(self, offer: OfferReceived) -> None:
-        output = self._command.output
-        if offer.kind == "stream" and self._command.streams_to_stdout:
-            output = STDOUT
-        manifest = offer.manifest
-        self._run_beside(
-            lambda: plan_target(manifest, offer.kind, output),
-            lambda target: self._show_offer(offer, target),
-        )
-
-    def _show_offer(self, offer: OfferReceived, target: Target) -> None:
-        self._target = target
-        self._context.forget_answers(AcceptOffer, DeclineOffer)
-        context = self._context
-        context.emit(offer_event(context.ticket, offer, target, self._conversation, self._command))
-        self._context.emit(e.TransferState(self._context.ticket, "deciding"))
-
     def entries(self, start: int, count: int) -> list[e.OfferEntry]:
         """Return lines of the offer, for whoever shows it."""
-        target = self._target
-        if target is None:
-            return []
-        numbers = range(start, min(start + count, target.manifest.entries))
-        return [offer_entry(target, number) for number in numbers]
+        return self._deciding.entries(start, count)
 
-    def _take_answers(self) -> bool:
-        waiting = self._receiver.state is State.DECIDING and self._sink is None
-        if not waiting or self._target is None:
-            return False
-        declined = self._context.take_answer(DeclineOffer)
-        if declined is not None:
-            self._receiver.decline(declined.reason)
-            self._link.flush()
-            raise OfferDeclined("You declined the offer.", hint="Nothing was written.")
-        accepted = self._context.take_answer(AcceptOffer)
-        if accepted is None:
-            return False
-        if self._conversation.verify and not self._conversation.verified:
-            raise NotVerified
-        self._accept(accepted, self._target)
-        return True
-
-    def _accept(self, answer: AcceptOffer, target: Target) -> None:
-        manifest = target.manifest
-        selection = Selection.everything(manifest.entries)
-        if answer.on_conflict == "skip":
-            for file_no in target.existing:
-                selection.discard(file_no)
-        files = [manifest.entry(no) for no in selection]
-        files = [entry for entry in files if entry.kind is not EntryKind.FOLDER]
-        total = sum(entry.size for entry in files)
-        if target.free_bytes is not None and total > target.free_bytes:
-            raise DiskFull(
-                "There is not enough free space for this offer.",
-                why=f"it needs {total / 1e6:.1f} MB; free are {target.free_bytes / 1e6:.1f} MB",
-            )
-        self._files = len(files)
-        streams = any(entry.kind is EntryKind.STREAM for entry in files)
-        self._bytes = None if streams else total
-
-        sink = self._sink = sink_for(target, answer, self._context.ports)
-        self._run_beside(
-            lambda: sink.prepare(selection), lambda _: self._begin(sink, selection, total)
-        )
-
-    def _begin(self, sink: Sink, selection: Selection, total: int) -> None:
-        context = self._context
-        self._lane = StoreLane(context.ports.workers, sink, self._link.ring)
+    def _begin(self) -> None:
+        """Open the lane: the offer is accepted, and the first bytes may come."""
+        sink, taken, context = self._deciding.sink, self._deciding.taken, self._context
+        if sink is None or taken is None:
+            raise LocalProtocolError("There is no offer to accept.")
         self._names = NameQueue(context.ports.workers, sink, self._link.ring)
-        self._receiver.accept(selection)
-        self._began_at = self._synced_at = self._clock.now()
-        self._speed = Speedometer(self._began_at)
-        self._emit_at = self._began_at + EMIT_EVERY_S
-        context.emit(e.OfferAnswered(context.ticket, True, self._files, total))
-        context.emit(e.TransferState(context.ticket, "transferring"))
+        target = self._deciding.target
+        folder = target.folder if target else None
+        full = FullDisk(context, self._receiver, folder, self._command.disk_wait_s)
+        self._inflow = Inflow(context, self._link, self._receiver, sink, full, self._still_missing)
+        self._began_at = self._clock.now()
+        wait_s = self._command.disk_wait_s
+        self._syncing = Syncing(sink, self._run_beside, self._began_at, may_wait=wait_s > 0)
+        self._report.begin(taken.have_bytes, self._began_at)
 
     # --- files --------------------------------------------------------------------------------
 
     def _sender_failed(self, event: FileFailed) -> None:
-        sink = self._sink
+        sink = self._deciding.sink
         if sink is not None:
             self._run_beside(lambda: sink.discard(event.file_no), lambda _: None)
         self._file_ended(event.entry.path, "failed", event.reason)
@@ -302,62 +315,48 @@ class Receiving:
         event = e.TransferFile(self._context.ticket, path, status, reason)
         self._context.emit(event)
 
-    def _sync_if_due(self) -> None:
-        sink = self._sink
-        if sink is None or self._syncing or self._receiver.state is not State.RECEIVING:
-            return
-        now, stored = self._clock.now(), self._receiver.stored_bytes
-        waited = now - self._synced_at >= limits.DURABLE_EVERY_S
-        grown = stored - self._synced_bytes
-        if grown >= limits.DURABLE_EVERY_BYTES or (waited and grown):
-            self._syncing = True
-            self._synced_at, self._synced_bytes = now, stored
-            self._run_beside(sink.make_durable, lambda _: self._synced())
-
-    def _synced(self) -> None:
-        self._syncing = False
-
     def _finish(self) -> None:
-        sink = self._sink
+        sink = self._deciding.sink
         if sink is None:
             return
         self._context.emit(e.TransferState(self._context.ticket, "finishing"))
         self._show_progress(last=True)
-        self._run_beside(sink.finish, lambda _: self._complete())
+        deciding = self._deciding
 
-    def _complete(self) -> None:
-        self._receiver.durable()
+        def finish() -> list[Removed]:
+            sink.finish()
+            return deciding.mirror()
+
+        self._run_beside(finish, self._complete)
+
+    def _complete(self, removed: list[Removed]) -> None:
+        self._deciding.mirrored(removed)
+        taken, target = self._deciding.taken, self._deciding.target
+        sink = self._deciding.sink
+        self._receiver.durable(sink.not_kept() if sink else ALL_KEPT)
         self._link.flush()
         self._show_progress(last=True)
         self._done = self._final(
-            files=self._named,
+            files=self._named + (taken.named if taken else 0),
             size=self._receiver.stored_bytes,
             roots=self._receiver.roots_digest.hex(),
-            output=self._target.shown if self._target else "",
+            output=target.shown if target else "",
         )
 
     # --- what people see ----------------------------------------------------------------------
 
     def _show_progress(self, *, last: bool = False) -> None:
-        now = self._clock.now()
-        if not self._emit_at or (now < self._emit_at and not last):
+        receiver, taken = self._receiver, self._deciding.taken
+        if taken is None:
             return
-        self._emit_at = now + EMIT_EVERY_S
-        done = self._receiver.stored_bytes
-        self._speed.update(done, now)
-        finishing = self._receiver.state is State.FINISHING
-        self._context.emit(
-            e.TransferProgress(
-                self._context.ticket,
-                phase="finishing" if finishing else "receiving",
-                done_bytes=done,
-                total_bytes=self._bytes,
-                done_files=self._named,
-                total_files=self._files,
-                rate_bps=self._speed.rate_bps,
-                eta_s=self._speed.eta_s(self._bytes, now),
-                path=self._path,
-            )
+        self._unfinished.progress(receiver.stored_bytes)
+        self._report.show(
+            self._clock.now(),
+            phase="finishing" if receiver.state is State.FINISHING else "receiving",
+            done=(receiver.stored_bytes, self._named),
+            total=(taken.total_bytes, taken.files),
+            path=self._path,
+            last=last,
         )
 
     def _final(self, *, files: int, size: int, roots: str, output: str) -> e.TransferDone:
@@ -367,7 +366,11 @@ class Receiving:
             files=files,
             total_bytes=size,
             seconds=self._clock.now() - self._began_at,
-            failed=len(self._receiver.failures),
+            failed=len(self._receiver.failures) + self._deciding.unmirrored,
             roots=roots,
             output=output,
+            not_kept=self._receiver.not_kept,
+            mode=self._deciding.mode,
+            left_files=self._deciding.left_files,
+            removed=self._deciding.removed,
         )

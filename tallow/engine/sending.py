@@ -1,60 +1,88 @@
 """Send what was offered: pages, then records from the lane, until the receiver says durable.
 
-One loop: events in, lane results out to the connection, new jobs while there is credit.
+One loop: events in, lane results out to the connection, new jobs while there is credit. What the
+receiver has from an earlier session is read and hashed beside the flow, and not sent again.
 Before: greeting.py. After: lane.py and the connection. It never reads a file itself.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+
+import msgspec
 
 from tallow.engine import events as e
+from tallow.engine.commands import ContinueTransfer, PauseTransfer, SendOptions
 from tallow.engine.context import ExchangeContext
 from tallow.engine.greeting import Conversation, check_event
-from tallow.engine.lane import Sealed, SealLane
-from tallow.engine.progress import EMIT_EVERY_S, Speedometer, Stall
-from tallow.engine.storage.outbox import Outbox, ReadFailed, Skipped
+from tallow.engine.outflow import Outflow, lanes_wanted
+from tallow.engine.progress import Report, Stall
+from tallow.engine.source import Source
+from tallow.engine.storage.outbox import Outbox, ReadFailed
 from tallow.engine.storage.stdio import StreamSource
-from tallow.errors import RemoteProtocolError
-from tallow.protocol.manifest import EntryKind, Manifest
+from tallow.engine.unfinished import (
+    Past,
+    Unfinished,
+    Wanted,
+    absolute_sources,
+    new_record,
+)
+from tallow.errors import RemoteProtocolError, SourceUnreadable
+from tallow.protocol.kept import ALL_KEPT, NotKept
+from tallow.protocol.manifest import EntryKind, has_leaves
 from tallow.protocol.messages import TransferMessage, Verified
-from tallow.protocol.transfer.jobs import LeavesJob, PackJob, StreamJob
-from tallow.protocol.transfer.sender import Accepted, Delivered, Sender, State
+from tallow.protocol.missed import RecordsMissed
+from tallow.protocol.transfer.offering import KnownTransfer
+from tallow.protocol.transfer.pace import PeerContinued, PeerPaused
+from tallow.protocol.transfer.sender import (
+    Accepted,
+    Delivered,
+    Sender,
+    State,
+)
 from tallow.wire import limits
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """What is offered and how it is read."""
-
-    manifest: Manifest
-    reader: Outbox | StreamSource
-    skipped: tuple[Skipped, ...] = ()
 
 
 class Sending:
     """One offer on its way out."""
 
     def __init__(
-        self, context: ExchangeContext, conversation: Conversation, source: Source, note: str
+        self,
+        context: ExchangeContext,
+        conversation: Conversation,
+        source: Source,
+        options: SendOptions,
+        unfinished: Unfinished,
+        known: Sequence[Past] = (),
+        offer_no: int = 1,
     ) -> None:
+        """``known`` are earlier transfers of the same source that did not end."""
         self._context = context
         self._link = conversation.link
         self._session = conversation.session
         self._clock = context.ports.clock
         self._source = source
-        self._note = note
+        self._options = options
         self._early = conversation.early or []
-        self._sender = Sender(context.ports.rng.bytes, conversation.session.open_bulk_send)
+        self._conversation = conversation
+        self._unfinished = unfinished
+        self._known = known
+        reader = source.reader
+        self._sender = Sender(
+            context.ports.rng.bytes,
+            conversation.session.open_bulk_send,
+            reader.data_ranges if isinstance(reader, Outbox) else None,
+            offer_no=offer_no,
+            xattrs=reader.xattrs if isinstance(reader, Outbox) else None,
+            not_kept=self._not_kept,
+        )
         self._link.transfer = self._sender
-        self._lane = SealLane(context.ports.workers, source.reader, self._link.ring)
+        self._outflow = Outflow(context, conversation, self._sender, source, options)
         self._began_at = self._clock.now()
-        self._speed = Speedometer(self._began_at)
-        self._emit_at = 0.0
+        self._report = Report(context.ticket, context.emit)
         self._accepted_files = 0
         self._accepted_bytes: int | None = 0
-        self._path = ""
-        self._failed: set[int] = set()
+        self._held = False
         self._delivered: Delivered | None = None
 
     async def run(self) -> e.TransferDone:
@@ -66,31 +94,49 @@ class Sending:
                 self._take_message(message)
             while self._delivered is None:
                 event = self._link.poll()
+                if isinstance(event, RecordsMissed):
+                    self._sender.missed(event)
                 self._take_message(check_event(self._context, event))
-                busy = self._take_events() | self._move()
+                busy = self._take_events() | self._outflow.move()
                 self._context.check_cancelled()
+                self._hold_or_go_on()
+                self._unfinished.write_if_due(self._clock.now())
                 self._show_progress()
                 wake_at = stall.check(
                     (self._sender.state, self._sender.stored_bytes, self._sender.ended_files),
                     self._clock.now(),
                     self._stall_limit_s(),
-                    self._emit_at,
+                    self._wake_at(),
                 )
                 if event is None and not busy:
                     await self._link.wait(wake_at)
         finally:
-            await self._lane.stop()
+            await self._outflow.stop()
         self._show_progress(last=True)
         return self._done(self._delivered)
 
+    def _wake_at(self) -> float:
+        times = [self._report.due_at, self._outflow.wake_at]
+        return min((at for at in times if at), default=0.0)
+
     def _stall_limit_s(self) -> float | None:
         """Return how long nothing may move: a stream has all the time it wants."""
+        if self._sender.paused:
+            return None
         moving = self._sender.state in (State.SENDING, State.FINISHING)
         return limits.STALLED_S if moving and self._accepted_bytes is not None else None
 
     def _offer(self) -> None:
         manifest, context = self._source.manifest, self._context
-        self._sender.offer(manifest, self._note, self._clock.now())
+        self._sender.offer(
+            manifest,
+            self._options.note,
+            self._clock.now(),
+            known=[KnownTransfer(past.record.transfer_id, past.key) for past in self._known],
+            th2=self._session.th2,
+            stream_hashes=self._source.stream_hashes,
+            sync=self._source.sync,
+        )
         kind = manifest.entry(0).kind if manifest.entries == 1 else EntryKind.FILE
         context.emit(
             e.OfferSent(
@@ -98,7 +144,9 @@ class Sending:
                 kind="stream" if kind is EntryKind.STREAM else "files",
                 files=manifest.files,
                 folders=manifest.folders,
+                links=manifest.links,
                 total_bytes=manifest.total_bytes,
+                mode=self._mode,
             )
         )
         context.emit(e.TransferState(context.ticket, "deciding"))
@@ -116,115 +164,120 @@ class Sending:
                 self._accepted(event)
             case Delivered():
                 self._delivered = event
+            case PeerPaused():
+                self._context.emit(e.TransferPaused(self._context.ticket, "there", event.reason))
+            case PeerContinued():
+                self._context.emit(e.TransferContinued(self._context.ticket))
             case None:
                 return False
         return True
 
     def _accepted(self, event: Accepted) -> None:
         manifest = self._source.manifest
-        chosen = [manifest.entry(number) for number in event.selection]
-        files = [entry for entry in chosen if entry.kind is not EntryKind.FOLDER]
-        self._accepted_files = len(files)
-        total = sum(entry.size for entry in files)
-        streams = any(entry.kind is EntryKind.STREAM for entry in files)
-        self._accepted_bytes = None if streams else total
+        files = total = 0
+        for number in event.selection:
+            entry = manifest.entry(number)
+            files += has_leaves(entry)
+            total += entry.size
+        self._accepted_files = files
+        self._accepted_bytes = None if manifest.streams else total
         context = self._context
-        context.emit(e.OfferAnswered(context.ticket, True, len(files), total))
+        if not event.resumed:
+            context.emit(e.OfferAnswered(context.ticket, True, files, total))
         context.emit(e.TransferState(context.ticket, "transferring"))
+        self._go_back(event.have_bytes)
+        if event.resumed:
+            context.emit(e.TransferResumed(context.ticket, event.have_bytes, 0, 0))
         self._began_at = self._clock.now()
-        self._speed = Speedometer(self._began_at)
-        self._emit_at = self._began_at + EMIT_EVERY_S
+        self._report.begin(event.have_bytes, self._began_at)
+        self._note_begin(event, total)
+        self._ask_for_lanes(total)
 
-    def _move(self) -> bool:
-        """Send pages, write sealed records, start jobs; False if there was nothing to do."""
-        connection, moved = self._link.connection, False
-        while self._sender.state is State.OFFERED and not connection.congested:
-            if self._session.congested or not self._sender.next_page():
-                break
-            self._link.flush()
-            moved = True
-        while not connection.congested and (sealed := self._lane.next_sealed()) is not None:
-            self._write(sealed)
-            self._lane.give_back(sealed)
-            moved = True
-        while self._lane.has_room and (job := self._sender.next_job()) is not None:
-            self._lane.start(job)
-            moved = True
-        return moved
+    def _ask_for_lanes(self, total: int) -> None:
+        """Ask the relay to let bulk around TLS; until lanes stand, it goes over the link."""
+        link, lanes = self._link, self._link.lanes
+        # A pipe cannot be read twice, so its records never go where they may be lost.
+        if lanes is None or self._source.manifest.streams or not link.rendezvous.paired:
+            return
+        # Nothing belongs on the way back; whatever comes there spoils its lane.
+        link.lanes_open = True
+        mode = self._context.settings.lanes
+        count = lanes.to_ask_for(lanes_wanted(mode, total, self._conversation.rtt_s))
+        if count:
+            link.rendezvous.ask_lanes(count)
 
-    def _write(self, sealed: Sealed) -> None:
-        match sealed.job:
-            case PackJob() as job:
-                if sealed.frame:
-                    self._link.connection.send(sealed.frame)
-                else:
-                    self._sender.nothing_sealed(job)
-                self._sender.pack_sealed(sealed.ended)
-                self._path = self._source.manifest.entry(job.files[-1][0]).path
-                for end in sealed.ended:
-                    self._file_failed(end.file_no, end.failed)
-            case LeavesJob() | StreamJob() as job:
-                self._path = self._source.manifest.entry(job.file_no).path
-                failed = sealed.failed or self._listed_still(sealed, job)
-                if failed:
-                    self._sender.read_failed(job, failed)
-                    self._file_failed(job.file_no, failed)
-                    self._let_go(job.file_no)
-                    return
-                goes = self._sender.leaves_sealed(job, sealed.hashes, sealed.size, last=sealed.last)
-                if goes and sealed.frame:
-                    self._link.connection.send(sealed.frame)
-                elif goes:
-                    self._sender.nothing_sealed(job)
-                else:
-                    self._let_go(job.file_no)
-        # Trailers that these records caused must follow them, never overtake them.
-        self._link.flush()
+    def _go_back(self, have_bytes: int) -> None:
+        """Give a stream out again from where the receiver's part of it ends."""
+        reader, hashes = self._source.reader, self._source.stream_hashes
+        if isinstance(reader, StreamSource):
+            try:
+                reader.go_back(have_bytes)
+            except ReadFailed as failure:
+                raise SourceUnreadable(
+                    "The other side lost more of the stream than can be sent again.",
+                    why=str(failure),
+                    hint="Start the stream again on both sides.",
+                ) from None
+            del hashes[have_bytes // limits.STREAM_LEAF_BYTES :]
 
-    def _listed_still(self, sealed: Sealed, job: LeavesJob | StreamJob) -> str:
-        reader = self._source.reader
-        if not sealed.last or not isinstance(reader, Outbox):
-            return ""
-        try:
-            reader.finish(job.file_no)
-        except ReadFailed as failure:
-            return str(failure)
-        return ""
+    def _note_begin(self, event: Accepted, total: int) -> None:
+        """Remember this transfer, so that it can go on over another path or after a crash."""
+        conversation, command = self._conversation, self._source.command
+        record = new_record(
+            self._context,
+            conversation,
+            event.transfer_id,
+            direction="send",
+            wanted=Wanted(send=command),
+        )
+        record = msgspec.structs.replace(
+            record,
+            sources=absolute_sources(command) if command else (),
+            exclude=command.exclude if command else (),
+            manifest_root=self._source.manifest.root(),
+            files=self._accepted_files,
+            total_bytes=total,
+            done_bytes=event.have_bytes,
+        )
+        kept = [past.record for past in self._known]
+        same = [item for item in kept if item.transfer_id == event.transfer_id]
+        self._unfinished.begin(
+            record,
+            self._clock.now(),
+            kept=same[0] if same else None,
+            lasting=command is not None,
+        )
 
-    def _let_go(self, file_no: int) -> None:
-        """Close a file that failed: jobs of it that were under way may have opened it again."""
-        if isinstance(self._source.reader, Outbox):
-            self._source.reader.release(file_no)
-
-    def _file_failed(self, file_no: int, reason: str) -> None:
-        if reason and file_no not in self._failed:
-            self._failed.add(file_no)
-            path = self._source.manifest.entry(file_no).path
-            self._context.emit(e.TransferFile(self._context.ticket, path, "failed", reason))
+    def _hold_or_go_on(self) -> None:
+        """Carry out what the person said about pausing."""
+        context, now = self._context, self._clock.now()
+        moving = self._sender.state in (State.SENDING, State.FINISHING)
+        if moving and not self._held and context.take_answer(PauseTransfer) is not None:
+            self._held = True
+            self._sender.pause("user", now)
+            context.emit(e.TransferPaused(context.ticket, "here", "user"))
+        if self._held and context.take_answer(ContinueTransfer) is not None:
+            self._held = False
+            self._sender.resume_sending(now)
+            context.emit(e.TransferContinued(context.ticket))
 
     # --- what people see ----------------------------------------------------------------------
 
     def _show_progress(self, *, last: bool = False) -> None:
-        now = self._clock.now()
-        if not self._emit_at or (now < self._emit_at and not last):
-            return
-        self._emit_at = now + EMIT_EVERY_S
-        done = self._sender.stored_bytes
-        self._speed.update(done, now)
-        finishing = self._sender.state is State.FINISHING
-        self._context.emit(
-            e.TransferProgress(
-                self._context.ticket,
-                phase="finishing" if finishing else "sending",
-                done_bytes=done,
-                total_bytes=self._accepted_bytes,
-                done_files=self._sender.ended_files,
-                total_files=self._accepted_files,
-                rate_bps=self._speed.rate_bps,
-                eta_s=self._speed.eta_s(self._accepted_bytes, now),
-                path=self._path,
-            )
+        sender = self._sender
+        self._unfinished.progress(sender.stored_bytes)
+        self._report.show(
+            self._clock.now(),
+            phase="finishing" if sender.state is State.FINISHING else "sending",
+            done=(sender.stored_bytes, sender.ended_files),
+            total=(self._accepted_bytes, self._accepted_files),
+            path=self._outflow.path,
+            last=last,
         )
+
+    def _not_kept(self) -> NotKept:
+        reader = self._source.reader
+        return reader.not_kept() if isinstance(reader, Outbox) else ALL_KEPT
 
     def _done(self, delivered: Delivered) -> e.TransferDone:
         if delivered.failed_count > self._accepted_files:
@@ -232,8 +285,8 @@ class Sending:
         shown = {end.file_no for end in self._sender.own_failures}
         for end in delivered.failed:
             if end.file_no not in shown:
-                self._file_failed(end.file_no, end.failed)
-        unread = sum(item.failed for item in self._source.skipped)
+                self._outflow.file_failed(end.file_no, end.failed)
+        unread = self._source.unread
         return e.TransferDone(
             self._context.ticket,
             direction="send",
@@ -243,4 +296,18 @@ class Sending:
             failed=delivered.failed_count + unread,
             roots=delivered.roots.hex(),
             output="",
+            not_kept=self._not_kept() + delivered.not_kept,
+            mode=self._mode,
+            left_files=self._source.manifest.files - self._accepted_files,
         )
+
+    @property
+    def _mode(self) -> e.SendMode:
+        sync = self._source.sync
+        return "copy" if sync is None else "watch" if sync.watch else "sync"
+
+    @property
+    def failed_paths(self) -> frozenset[str]:
+        """Files that did not arrive, by their path in the list."""
+        entry = self._source.manifest.entry
+        return frozenset(entry(number).path for number in self._outflow.failed)

@@ -15,6 +15,7 @@ from tallow.protocol.identity import Identity
 
 KemChoice = Literal["cryptography", "liboqs"]
 TransportChoice = Literal["auto", "tcp", "quic"]
+LanesChoice = Literal["auto", "sealed", "tls"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,11 @@ class Settings:
     relay: RelayAddress | None = None
     relay_password: SecretBytes | None = field(default=None, repr=False)
     transport: TransportChoice = "auto"
+    lanes: LanesChoice = "auto"
+    """Whether sealed records leave TLS: tls keeps what both ends carry from looking alike."""
     kem: KemChoice = "cryptography"
     """Which library makes the post-quantum half of the keys; both speak the same bytes."""
+    reconnect_s: float = 60.0
+    """How long a transfer that lost its path looks for the other side; 0: not at all."""
     identity: Identity | None = field(default=None, repr=False)
     """None: sessions are anonymous."""

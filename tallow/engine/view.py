@@ -30,9 +30,13 @@ class TransferView:
     verify: str = ""
     offer: e.OfferReceived | e.OfferSent | None = None
     progress: e.TransferProgress | None = None
+    paused: e.TransferPaused | None = None
+    resumed: e.TransferResumed | None = None
     failed_files: tuple[e.TransferFile, ...] = ()
     skipped_sources: tuple[e.SourceSkipped, ...] = ()
     result: e.TransferDone | e.TransferError | None = None
+    parent: int = 0
+    """The ticket of the whole that this receiver is one of; 0: it stands for itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ def fold(view: View, event: e.AnyEvent) -> View:
 def _fold_transfer(old: TransferView, event: e.AnyEvent) -> TransferView:
     match event:
         case e.TransferAdded():
-            return replace(old, direction=event.direction)
+            return replace(old, direction=event.direction, parent=event.parent)
         case e.TransferState():
             return replace(old, state=event.state)
         case e.RelayConnected():
@@ -79,6 +83,12 @@ def _fold_transfer(old: TransferView, event: e.AnyEvent) -> TransferView:
             return replace(old, verify=event.step)
         case e.OfferReceived() | e.OfferSent():
             return replace(old, offer=event)
+        case e.TransferPaused():
+            return replace(old, paused=event)
+        case e.TransferContinued():
+            return replace(old, paused=None)
+        case e.TransferResumed():
+            return replace(old, resumed=event)
         case e.TransferProgress():
             return replace(old, progress=event)
         case e.TransferFile() if event.status == "failed":

@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from tallow.engine.commands import Receive, SendFiles, SendStream, SendText
+from tallow.engine.commands import Receive, Resume, SendFiles, SendStream, SendText
 from tallow.engine.greeting import Wish
+from tallow.engine.storage.walk import WalkOptions
 from tallow.errors import UsageError
 from tallow.wire import limits
 
-ExchangeCommand = SendFiles | SendText | SendStream | Receive
+ExchangeCommand = SendFiles | SendText | SendStream | Receive | Resume
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,13 @@ class Wanted:
 
 def wanted_by(command: ExchangeCommand) -> Wanted:
     """Return what a command wants, or raise UsageError for what cannot be said."""
-    wanted = _receiving(command) if isinstance(command, Receive) else _sending(command)
+    match command:
+        case Receive():
+            wanted = _receiving(command)
+        case Resume():
+            wanted = _resuming(command)
+        case _:
+            wanted = _sending(command)
     _check_words(wanted.name, "name", limits.NAME_MAX_CHARS)
     if not 1 <= wanted.expires_s <= limits.EXPIRES_MAX_S:
         raise UsageError("A code can live from one second to seven days.")
@@ -63,9 +70,26 @@ def _receiving(command: Receive) -> Wanted:
     )
 
 
+def _resuming(command: Resume) -> Wanted:
+    """Return what is known before the record is read; the exchange completes it."""
+    return Wanted(
+        "receive",
+        None,
+        join=True,
+        words=3,
+        expires_s=limits.EXPIRES_DEFAULT_S,
+        name="",
+        verify=False,
+        weak_code=False,
+        no_input=True,
+        timeout_s=command.timeout_s,
+    )
+
+
 def _sending(command: SendFiles | SendText | SendStream) -> Wanted:
     options = command.options
     _check_words(options.note, "note", limits.NOTE_MAX_CHARS)
+    _check_receivers(command)
     if isinstance(command, SendText):
         _check_text(command.text)
     if isinstance(command, SendStream):
@@ -85,6 +109,22 @@ def _sending(command: SendFiles | SendText | SendStream) -> Wanted:
     )
 
 
+def _check_receivers(command: SendFiles | SendText | SendStream) -> None:
+    receivers = command.options.receivers
+    if receivers < 0:
+        raise UsageError("There cannot be fewer receivers than none.")
+    if receivers != 1 and isinstance(command, SendStream):
+        raise UsageError(
+            "A pipe can be read once, so it goes to one receiver.",
+            hint="Write it to a file, and send the file.",
+        )
+    if receivers != 1 and command.options.join:
+        raise UsageError(
+            "A code that a receiver made is for that receiver alone.",
+            hint="Leave --code out, or choose a code of your own.",
+        )
+
+
 def _check_text(text: str) -> None:
     _check_words(text, "text", limits.TEXT_MAX_BYTES)
     if len(text.encode()) > limits.TEXT_MAX_BYTES:
@@ -100,3 +140,14 @@ def _check_words(words: str, what: str, most_chars: int) -> None:
         words.encode()
     except UnicodeEncodeError:
         raise UsageError(f"The {what} is not valid Unicode.", hint="Type it again.") from None
+
+
+def walk_options(command: SendFiles) -> WalkOptions:
+    """Return what a command says about listing."""
+    return WalkOptions(
+        exclude_from=command.exclude_from,
+        git=command.git,
+        symlinks=command.symlinks,
+        strip_metadata=command.strip_metadata,
+        xattrs=command.xattrs,
+    )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import enum
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tallow.crypto.aead import RecordKey
@@ -40,6 +41,9 @@ class Codec(enum.IntEnum):
     """How bytes are stored in a record."""
 
     RAW = 0
+    ZSTD = 1
+    HOLE = 2
+    """Zero bytes that are not stored at all."""
 
 
 def accept_bytes(manifest_root: bytes, accept_no: int, bitmap: bytes) -> bytes:
@@ -105,7 +109,7 @@ class BulkSendChannel:
     def reserve(self) -> Reserved:
         """Take the next number."""
         number = self._next
-        if number >= 1 << 47:
+        if number >= limits.BULK_NUMBERS:
             raise LocalProtocolError("A bulk channel has used up its record numbers.")
         self._next += 1
         epoch = self._keys.epoch_of(number)
@@ -143,25 +147,43 @@ class BulkRecvChannel:
         self._window.opened(header.number)
         return sealed[:length]
 
+    def give_up(self, first: int, last: int) -> list[int]:
+        """Return the numbers of a range that were not opened; none of them is opened any more."""
+        missed = [number for number in range(first, last + 1) if self._window.fresh(number)]
+        for number in missed:
+            self._window.opened(number)
+        return missed
+
 
 # --- body -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
+class Leaf:
+    """One leaf as it travels; ``stored`` is a view into the record, empty for a hole."""
+
+    codec: Codec
+    plain_bytes: int
+    stored: memoryview
+
+
+@dataclass(frozen=True, slots=True)
 class LeavesBody:
-    """Consecutive whole leaves of one file; ``leaves`` are views into the record."""
+    """Consecutive whole leaves of one file."""
 
     file_no: int
     first_leaf: int
     last: bool
-    leaves: tuple[memoryview, ...]
+    leaves: tuple[Leaf, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class PackBody:
-    """Whole small files: number and bytes of each."""
+    """Whole small files as one block: number and plain length of each."""
 
-    files: tuple[tuple[int, memoryview], ...]
+    codec: Codec
+    stored: memoryview
+    files: tuple[tuple[int, int], ...]
 
 
 def leaves_prefix_bytes(count: int) -> int:
@@ -175,21 +197,36 @@ def pack_prefix_bytes(count: int) -> int:
 
 
 def write_leaves_prefix(
-    into: memoryview, file_no: int, first_leaf: int, lengths: list[int], *, last: bool
+    into: memoryview,
+    file_no: int,
+    first_leaf: int,
+    entries: Sequence[tuple[Codec, int, int]],
+    *,
+    last: bool,
 ) -> None:
-    """Write header and entries of a LEAVES body, uncompressed leaves."""
+    """Write header and entries of a LEAVES body: codec, plain and stored length of each leaf."""
     flags = FLAG_LAST if last else 0
-    _HEADER.pack_into(into, 0, BulkKind.LEAVES, flags, len(lengths), file_no, first_leaf)
+    _HEADER.pack_into(into, 0, BulkKind.LEAVES, flags, len(entries), file_no, first_leaf)
     at = _HEADER.size
-    for length in lengths:
-        _LEAF_ENTRY.pack_into(into, at, Codec.RAW, length, length)
+    for codec, plain, stored in entries:
+        _LEAF_ENTRY.pack_into(into, at, codec, plain, stored)
         at += _LEAF_ENTRY.size
 
 
-def write_pack_prefix(into: memoryview, files: list[tuple[int, int]]) -> None:
-    """Write header and entries of a PACK body: (file number, length) each."""
+def write_pack_prefix(
+    into: memoryview,
+    files: Sequence[tuple[int, int]],
+    *,
+    codec: Codec = Codec.RAW,
+    stored_bytes: int | None = None,
+) -> None:
+    """Write header and entries of a PACK body: (file number, plain length) each.
+
+    ``stored_bytes`` is the length of the block if it is compressed.
+    """
     _HEADER.pack_into(into, 0, BulkKind.PACK, 0, len(files), 0, 0)
-    _PACK_HEAD.pack_into(into, _HEADER.size, Codec.RAW, sum(length for _, length in files))
+    plain = sum(length for _, length in files)
+    _PACK_HEAD.pack_into(into, _HEADER.size, codec, plain if stored_bytes is None else stored_bytes)
     at = _HEADER.size + _PACK_HEAD.size
     for file_no, length in files:
         _PACK_ENTRY.pack_into(into, at, file_no, length)
@@ -216,41 +253,60 @@ def _read_leaves(
     at = leaves_prefix_bytes(count)
     if len(body) < at:
         raise _malformed()
-    leaves = []
+    leaves, room = [], limits.RECORD_LEAVES_MAX_BYTES
     for index in range(count):
-        codec, plain, stored = _LEAF_ENTRY.unpack_from(
+        codec_no, plain, stored = _LEAF_ENTRY.unpack_from(
             body, _HEADER.size + index * _LEAF_ENTRY.size
         )
-        if codec != Codec.RAW or plain != stored or stored > len(body) - at:
+        codec = _leaf_codec(codec_no, plain, stored)
+        if codec is not Codec.HOLE:
+            room -= plain
+        if room < 0 or stored > len(body) - at:
             raise _malformed()
-        leaves.append(body[at : at + stored])
+        leaves.append(Leaf(codec, plain, body[at : at + stored]))
         at += stored
-    if at - leaves_prefix_bytes(count) > limits.RECORD_LEAVES_MAX_BYTES:
-        raise _malformed()
     _check_padding(body, at)
     return LeavesBody(file_no, first_leaf, last, tuple(leaves))
+
+
+def _leaf_codec(codec: int, plain: int, stored: int) -> Codec:
+    """Return an entry's codec if its two lengths are possible under it."""
+    if codec == Codec.RAW and plain == stored:
+        return Codec.RAW
+    whole = plain <= limits.LEAF_MAX_BYTES
+    if codec == Codec.ZSTD and whole and 1 <= stored < plain:
+        return Codec.ZSTD
+    if codec == Codec.HOLE and whole and plain and not stored:
+        return Codec.HOLE
+    raise _malformed()
 
 
 def _read_pack(body: memoryview, count: int) -> PackBody:
     at = pack_prefix_bytes(count)
     if len(body) < at:
         raise _malformed()
-    codec, stored = _PACK_HEAD.unpack_from(body, _HEADER.size)
-    if codec != Codec.RAW or stored > min(len(body) - at, limits.RECORD_LEAVES_MAX_BYTES):
-        raise _malformed()
-    files = []
+    codec_no, stored = _PACK_HEAD.unpack_from(body, _HEADER.size)
+    files, plain = [], 0
     for index in range(count):
         entry_at = _HEADER.size + _PACK_HEAD.size + index * _PACK_ENTRY.size
         file_no, length = _PACK_ENTRY.unpack_from(body, entry_at)
-        if length > stored or length > limits.PACK_FILE_MAX_BYTES:
+        plain += length
+        if length > limits.PACK_FILE_MAX_BYTES or plain > limits.RECORD_LEAVES_MAX_BYTES:
             raise _malformed()
-        stored -= length
-        files.append((file_no, body[at : at + length]))
-        at += length
-    if stored:
+        files.append((file_no, length))
+    codec = _pack_codec(codec_no, plain, stored)
+    if stored > len(body) - at:
         raise _malformed()
-    _check_padding(body, at)
-    return PackBody(tuple(files))
+    _check_padding(body, at + stored)
+    return PackBody(codec, body[at : at + stored], tuple(files))
+
+
+def _pack_codec(codec: int, plain: int, stored: int) -> Codec:
+    if codec == Codec.RAW and plain == stored:
+        return Codec.RAW
+    if codec == Codec.ZSTD and 1 <= stored < plain:
+        return Codec.ZSTD
+    raise _malformed()
 
 
 def _check_padding(body: memoryview, at: int) -> None:

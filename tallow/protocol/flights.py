@@ -1,6 +1,7 @@
 """The three flights of the code handshake as bytes, and the key schedule over them.
 
 ``encode_`` and ``decode_`` are twins; decoding checks every length before anything is computed.
+Both hellos and the schedule from th on serve psk_flights.py too.
 This module draws no randomness and keeps no state. After it: handshake.py.
 Spec: docs/protocol.md §5.2 (flights), §5.3 (key schedule).
 """
@@ -13,7 +14,7 @@ from typing import Literal
 from tallow.crypto.errors import CryptoError
 from tallow.crypto.kdf import expand, extract, mac, sha512
 from tallow.crypto.kem import CIPHERTEXT_BYTES, PUBLIC_BYTES
-from tallow.crypto.lv import lv, unlv
+from tallow.crypto.lv import Buffer, lv, unlv
 from tallow.crypto.secret import SecretBytes
 from tallow.errors import PeerVersion, RemoteProtocolError
 from tallow.wire import limits
@@ -23,6 +24,9 @@ SUITE = 1
 """CPACE-X25519-SHA512, ML-KEM-1024 + X25519, HKDF-SHA-512, AES-256-GCM, BLAKE3."""
 
 Kind = Literal["code", "room"]
+"""What a handshake with words may be for."""
+SecretKind = Kind | Literal["psk"]
+"""What stands first among the inputs of PRK, so that no kind's keys are another's."""
 EXTRACT_SALT = sha512(b"tallow/1 extract")
 
 
@@ -82,52 +86,62 @@ def encode_hello2(hello: Hello2) -> bytes:
     )
 
 
-def _split(raw: bytes, count: int) -> tuple[bytes, ...]:
+def split(raw: bytes, count: int) -> tuple[bytes, ...]:
+    """Return exactly so many items of a flight, or raise RemoteProtocolError."""
     try:
         return unlv(raw, count=count, max_item=limits.FLIGHT_MAX_BYTES)
     except CryptoError:
         raise RemoteProtocolError("The other side sent a malformed handshake.") from None
 
 
-def _need(raw: bytes, length: int) -> bytes:
+def need(raw: bytes, length: int) -> bytes:
+    """Return a field of exactly this length, or raise RemoteProtocolError."""
     if len(raw) != length:
         raise RemoteProtocolError("The other side sent a handshake field of a false length.")
     return raw
 
 
-def decode_m1(raw: bytes) -> tuple[bytes, bytes, Hello1]:
-    """Return Ya, ADa and its parts; PeerVersion before anything that a version may change."""
-    ya, ada = _split(raw, 2)
+def decode_hello1(ada: bytes) -> Hello1:
+    """Return the parts of ADa; PeerVersion before anything that a version may change."""
     versions = _read_u16_list(_first_item(ada))
     if PROTOCOL_VERSION not in versions:
         raise PeerVersion(why=f"they speak {_listed(versions)}, this program {PROTOCOL_VERSION}")
-    _, suites_raw, commitment, ek, x = _split(ada, 5)
+    _, suites_raw, commitment, ek, x = split(ada, 5)
     suites = _read_u16_list(suites_raw)
     if SUITE not in suites:
         raise PeerVersion(why="no cipher suite in common")
-    hello = Hello1(versions, suites, _need(commitment, 32), _need(ek, PUBLIC_BYTES), _need(x, 32))
-    return _need(ya, 32), ada, hello
+    return Hello1(versions, suites, need(commitment, 32), need(ek, PUBLIC_BYTES), need(x, 32))
 
 
-def decode_m2(raw: bytes, offered: Hello1) -> tuple[bytes, bytes, Hello2, bytes]:
-    """Return Yb, ADb, its parts and T_r; refuses a choice that was not offered."""
-    yb, adb, tag = _split(raw, 3)
-    version_raw, suite_raw, nonce, ct, x = _split(adb, 5)
+def decode_hello2(adb: bytes, offered: Hello1) -> Hello2:
+    """Return the parts of ADb; refuses a choice that was not offered."""
+    version_raw, suite_raw, nonce, ct, x = split(adb, 5)
     version, suite = _read_u16_list(version_raw), _read_u16_list(suite_raw)
     if len(version) != 1 or version[0] not in offered.versions:
         raise PeerVersion(why="the other side chose a version that was not offered")
     if len(suite) != 1 or suite[0] not in offered.suites:
         raise PeerVersion(why="the other side chose a cipher suite that was not offered")
-    hello = Hello2(
-        version[0], suite[0], _need(nonce, 32), _need(ct, CIPHERTEXT_BYTES), _need(x, 32)
-    )
-    return _need(yb, 32), adb, hello, _need(tag, 64)
+    return Hello2(version[0], suite[0], need(nonce, 32), need(ct, CIPHERTEXT_BYTES), need(x, 32))
+
+
+def decode_m1(raw: bytes) -> tuple[bytes, bytes, Hello1]:
+    """Return Ya, ADa and its parts; PeerVersion before anything that a version may change."""
+    ya, ada = split(raw, 2)
+    hello = decode_hello1(ada)
+    return need(ya, 32), ada, hello
+
+
+def decode_m2(raw: bytes, offered: Hello1) -> tuple[bytes, bytes, Hello2, bytes]:
+    """Return Yb, ADb, its parts and T_r; refuses a choice that was not offered."""
+    yb, adb, tag = split(raw, 3)
+    hello = decode_hello2(adb, offered)
+    return need(yb, 32), adb, hello, need(tag, 64)
 
 
 def decode_m3(raw: bytes) -> tuple[bytes, bytes]:
     """Return n_I and T_i."""
-    nonce, tag = _split(raw, 2)
-    return _need(nonce, 32), _need(tag, 64)
+    nonce, tag = split(raw, 2)
+    return need(nonce, 32), need(tag, 64)
 
 
 def _first_item(raw: bytes) -> bytes:
@@ -146,14 +160,14 @@ def _listed(numbers: tuple[int, ...]) -> str:
 # --- key schedule -----------------------------------------------------------------------------
 
 
-def transcript(ci: bytes, ya: bytes, ada: bytes, yb: bytes, adb: bytes) -> bytes:
-    """Return th over everything both sides said."""
-    return sha512(b"tallow/1 th", lv(ci, ya, ada, yb, adb))
+def transcript(*said: bytes) -> bytes:
+    """Return th over everything both sides said: CI, Ya, ADa, Yb, ADb with a code."""
+    return sha512(b"tallow/1 th", lv(*said))
 
 
-def root_secret(kind: Kind, isk: bytes, ss_mlkem: bytes, ss_x25519: bytes) -> bytes:
-    """Return PRK: PAKE, post-quantum and classical secrets in fixed order, length-prefixed."""
-    return extract(EXTRACT_SALT, lv(kind, isk, ss_mlkem, ss_x25519))
+def root_secret(kind: SecretKind, shared: Buffer, ss_mlkem: bytes, ss_x25519: bytes) -> bytes:
+    """Return PRK: ISK or psk, post-quantum and classical secrets in fixed order, lv-joined."""
+    return extract(EXTRACT_SALT, lv(kind, shared, ss_mlkem, ss_x25519))
 
 
 def creator_tag(prk: bytes, th: bytes) -> bytes:

@@ -4,15 +4,18 @@ Two machines, one run each. The joiner speaks first; the creator's reply leaves 
 shell has stored the raised attempt counter; nothing but key material travels before both sides
 have confirmed. Failures before M2 cost nothing, a false tag is WrongCode here and CodeGuessed
 there, and an abort shows the same text whoever forged it.
-Before this room: rendezvous.py pairs two seats. After it: session.py takes the secrets.
+Before this room: rendezvous.py pairs two seats. After it: session.py takes the secrets. The
+handshake without words, psk_handshake.py, runs on the same ``Run``.
 It never stores the counter and never asks a person. Spec: docs/protocol.md §5.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Generic, NoReturn
 
 from tallow.crypto.dh import X25519Key
 from tallow.crypto.errors import CryptoError
@@ -23,7 +26,7 @@ from tallow.crypto.pake import Cpace, isk_ir
 from tallow.errors import PeerGone, PeerVersion, RemoteProtocolError, TimedOut, WrongCode
 from tallow.protocol import flights
 from tallow.protocol.flights import Hello1, Hello2, Kind, SessionSecrets
-from tallow.protocol.machine import Outbox, Rules
+from tallow.protocol.machine import E, Outbox, Rules, S
 from tallow.wire import limits
 from tallow.wire.frames import PeerFrame, PeerType, encode_peer
 
@@ -128,20 +131,18 @@ class CodeContext:
         return flights.channel_identifier(self.kind, self.plate)
 
 
-class _Run:
-    """What the two roles share: the doors, the deadline, aborting."""
+class Run(Generic[S, E]):
+    """What every handshake run shares, whatever its proof: the doors, the deadline, aborting."""
 
-    def __init__(self, context: CodeContext, random_bytes: RandomBytes, start: State) -> None:
-        self._context = context
-        self._cpace = Cpace(context.generator, random_bytes(32))
-        self._x = X25519Key.from_bytes(random_bytes(32))
-        self._rules = Rules(start, TRANSITIONS)
+    def __init__(self, start: S, table: Mapping[tuple[S, E], S], fail: E) -> None:
+        self._rules = Rules(start, table)
+        self._fail_step = fail
         self._events: Outbox[HandshakeEvent] = Outbox()
         self._frames: Outbox[bytes] = Outbox()
         self._deadline: float | None = None
 
     @property
-    def state(self) -> State:
+    def state(self) -> S:
         """Where this run stands."""
         return self._rules.state
 
@@ -163,28 +164,51 @@ class _Run:
             self._abort(AbortReason.TIMEOUT)
             raise TimedOut("The other side did not finish the handshake in time.")
 
+    def _flight(self, frame: PeerFrame, *, tested: bool) -> bytes:
+        """Return a flight's bytes; an abort, or any other frame, ends the run."""
+        if frame.kind is PeerType.ABORT:
+            self._read_abort(frame, tested)
+        if frame.kind is not PeerType.FLIGHT:
+            self._abort(AbortReason.MALFORMED)
+            raise RemoteProtocolError("The other side sent data before the handshake was done.")
+        return bytes(frame.body)
+
+    @contextmanager
+    def _aborting(self) -> Iterator[None]:
+        """Tell the peer why, if reading its flight fails."""
+        try:
+            yield
+        except PeerVersion:
+            self._abort(AbortReason.VERSION)
+            raise
+        except RemoteProtocolError:
+            self._abort(AbortReason.MALFORMED)
+            raise
+
     def _abort(self, reason: AbortReason) -> None:
         """End the run and tell the peer; erases what the run held."""
-        if self._rules.allows(Step.FAIL):
+        if self._rules.allows(self._fail_step):
             self._frames.put(encode_peer(PeerType.ABORT, bytes([reason])))
         self._fail()
 
     def _fail(self) -> None:
         self._deadline = None
-        if self._rules.allows(Step.FAIL):
-            self._rules.local(Step.FAIL)
+        if self._rules.allows(self._fail_step):
+            self._rules.local(self._fail_step)
             self._erase()
 
     def _erase(self) -> None:
-        # CPython cannot wipe the library's key objects; dropping them frees OpenSSL's copies.
-        del self._cpace, self._x
+        """Drop every private value of the run."""
 
-    def _read_abort(self, frame: PeerFrame) -> None:
+    def _false_proof(self) -> WrongCode:
+        """Return the error for a false tag, whoever found it."""
+        return WrongCode()
+
+    def _read_abort(self, frame: PeerFrame, tested: bool) -> NoReturn:
         reason = frame.body[0] if len(frame.body) == 1 else 0
-        tested = self.state is not State.WAITING_M1 and self.state is not State.STORING
         self._fail()
         if reason == AbortReason.CONFIRM and tested:
-            raise WrongCode
+            raise self._false_proof()
         if reason == AbortReason.VERSION:
             raise PeerVersion
         if reason == AbortReason.TIMEOUT:
@@ -198,7 +222,21 @@ class _Run:
         self._events.put(Confirmed(secrets))
 
 
-class Initiator(_Run):
+class _CodeRun(Run[State, Step]):
+    """What the two roles share when words are the proof."""
+
+    def __init__(self, context: CodeContext, random_bytes: RandomBytes, start: State) -> None:
+        super().__init__(start, TRANSITIONS, Step.FAIL)
+        self._context = context
+        self._cpace = Cpace(context.generator, random_bytes(32))
+        self._x = X25519Key.from_bytes(random_bytes(32))
+
+    def _erase(self) -> None:
+        # CPython cannot wipe the library's key objects; dropping them frees OpenSSL's copies.
+        del self._cpace, self._x
+
+
+class Initiator(_CodeRun):
     """The joiner's side of one run: M1 now, M3 the moment T_r verifies."""
 
     def __init__(
@@ -235,20 +273,10 @@ class Initiator(_Run):
 
         Raises: WrongCode on a false T_r or abort(confirm); PeerVersion; RemoteProtocolError.
         """
-        if data.kind is PeerType.ABORT:
-            self._read_abort(data)
-        if data.kind is not PeerType.FLIGHT:
-            self._abort(AbortReason.MALFORMED)
-            raise RemoteProtocolError("The other side sent data before the handshake was done.")
+        raw = self._flight(data, tested=True)
         self._rules.expect(Step.M2)
-        try:
-            self._answer_m2(bytes(data.body))
-        except PeerVersion:
-            self._abort(AbortReason.VERSION)
-            raise
-        except RemoteProtocolError:
-            self._abort(AbortReason.MALFORMED)
-            raise
+        with self._aborting():
+            self._answer_m2(raw)
 
     def _answer_m2(self, raw: bytes) -> None:
         yb, adb, hello, t_r = flights.decode_m2(raw, self._hello)
@@ -264,7 +292,7 @@ class Initiator(_Run):
         prk = flights.root_secret(self._context.kind, isk, shared_kem, shared_x)
         if not same(flights.creator_tag(prk, th), t_r):
             self._abort(AbortReason.CONFIRM)
-            raise WrongCode
+            raise self._false_proof()
         t_i = flights.joiner_tag(prk, th, t_r, self._nonce)
         self._frames.put(encode_peer(PeerType.FLIGHT, lv(self._nonce, t_i)))
         self._rules.remote(Step.M2)
@@ -275,7 +303,7 @@ class Initiator(_Run):
         del self._kem
 
 
-class Responder(_Run):
+class Responder(_CodeRun):
     """The creator's side of one run: M1 in, the attempt stored, M2 out, T_i checked."""
 
     def __init__(
@@ -301,18 +329,14 @@ class Responder(_Run):
         Raises: WrongCode if T_i is false or the joiner says that our T_r was; PeerVersion;
         RemoteProtocolError. Whether a run counted is for attempts.py.
         """
-        if data.kind is PeerType.ABORT:
-            self._read_abort(data)
-        if data.kind is not PeerType.FLIGHT:
-            self._abort(AbortReason.MALFORMED)
-            raise RemoteProtocolError("The other side sent data before the handshake was done.")
+        raw = self._flight(data, tested=self.state not in (State.WAITING_M1, State.STORING))
         if self.state is State.WAITING_M1:
-            self._read_m1(bytes(data.body))
+            self._read_m1(raw)
             self._rules.remote(Step.M1)
             self._deadline = now + limits.HANDSHAKE_MAX_S
             self._events.put(AttemptCounted())
         elif self.state is State.SENT_M2:
-            self._read_m3(bytes(data.body))
+            self._read_m3(raw)
         else:
             self._abort(AbortReason.MALFORMED)
             self._rules.expect(Step.M3)
@@ -323,17 +347,11 @@ class Responder(_Run):
         self._frames.put(encode_peer(PeerType.FLIGHT, lv(self._cpace.share, self._adb, self._t_r)))
 
     def _read_m1(self, raw: bytes) -> None:
-        try:
+        with self._aborting():
             ya, ada, hello = flights.decode_m1(raw)
             if hello.commitment in self._own or hello.ek in self._own:
                 raise RemoteProtocolError("The relay sent this side's own first message back.")
             self._answer_m1(ya, ada, hello)
-        except PeerVersion:
-            self._abort(AbortReason.VERSION)
-            raise
-        except RemoteProtocolError:
-            self._abort(AbortReason.MALFORMED)
-            raise
 
     def _answer_m1(self, ya: bytes, ada: bytes, hello: Hello1) -> None:
         try:
@@ -353,16 +371,13 @@ class Responder(_Run):
         self._commitment = hello.commitment
 
     def _read_m3(self, raw: bytes) -> None:
-        try:
+        with self._aborting():
             nonce, t_i = flights.decode_m3(raw)
-        except RemoteProtocolError:
-            self._abort(AbortReason.MALFORMED)
-            raise
         expected = flights.joiner_tag(self._prk, self._th, self._t_r, nonce)
         opened = same(flights.commitment_to(nonce), self._commitment)
         if not (same(expected, t_i) and opened):
             self._abort(AbortReason.CONFIRM)
-            raise WrongCode
+            raise self._false_proof()
         self._rules.remote(Step.M3)
         self._finish(self._prk, self._th, self._t_r, nonce, t_i)
 

@@ -1,9 +1,10 @@
 """What is offered: entries in pages, their limits, and which of them were accepted.
 
 A manifest is kept as the page bytes that travelled, because its root is taken over exactly these;
-entries are read out of a page when they are needed. Numbers of entries are places in the whole
+entries are read out of a page when they are needed, and the pages lie wherever a store puts them,
+so that a million entries need not fit in memory. Numbers of entries are places in the whole
 manifest. A path here is the peer's claim: only names.py turns it into something on this disk.
-This module never touches the disk. Spec: docs/protocol.md §7.
+This module never touches the disk: engine/storage/page_store.py does. Spec: docs/protocol.md §7.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import bisect
 import enum
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, Final, Protocol
 
 import msgspec
 
@@ -27,23 +28,46 @@ class EntryKind(enum.IntEnum):
     FILE = 0
     FOLDER = 1
     STREAM = 2
+    LINK = 3
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """One file, folder or stream of an offer."""
+    """One file, folder, stream or symbolic link of an offer."""
 
     path: Annotated[str, msgspec.Meta(min_length=1, max_length=limits.PATH_MAX_BYTES)]
     kind: EntryKind
     size: Annotated[int, msgspec.Meta(ge=0, le=limits.FILE_MAX_BYTES)]
-    """0 for folders and for streams, whose size nobody knows yet."""
+    """0 for folders, links and for streams, whose size nobody knows yet."""
     mode: Annotated[int, msgspec.Meta(ge=0, le=0o777)]
     mtime_ns: Annotated[int, msgspec.Meta(ge=-(1 << 62), le=1 << 62)]
+    target: Annotated[str, msgspec.Meta(max_length=limits.PATH_MAX_BYTES)] = ""
+    """What a link says; empty for everything else."""
 
 
 _page_encoder = msgspec.msgpack.Encoder()
 _page_decoder = msgspec.msgpack.Decoder(
     Annotated[list[Entry], msgspec.Meta(min_length=1, max_length=limits.MANIFEST_PAGE_ENTRIES)]
 )
+
+
+_BITS_OF: Final = tuple(tuple(bit for bit in range(8) if byte >> bit & 1) for byte in range(256))
+_PAGES_DECODED: Final = 8
+
+
+class PageStore(Protocol):
+    """Where the pages of a manifest lie; a plain list is one.
+
+    Pages are read from any thread, and appended by one while no other reads.
+    """
+
+    def append(self, page: bytes, /) -> None:
+        """Keep the next page."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> bytes: ...
+
+    def __iter__(self) -> Iterator[bytes]: ...
 
 
 def leaf_bytes(kind: EntryKind, size: int) -> int:
@@ -62,6 +86,11 @@ def leaf_count(size: int, leaf: int) -> int:
     return -(-size // leaf)
 
 
+def has_leaves(entry: Entry) -> bool:
+    """Return whether an entry has content that travels, however little."""
+    return entry.kind in (EntryKind.FILE, EntryKind.STREAM)
+
+
 def travels_packed(entry: Entry) -> bool:
     """Return whether an entry goes whole in a PACK record."""
     return entry.kind is EntryKind.FILE and entry.size < limits.PACK_FILE_MAX_BYTES
@@ -76,26 +105,38 @@ def decode_page(page: bytes) -> list[Entry]:
     for entry in entries:
         if entry.kind is not EntryKind.FILE and entry.size:
             raise RemoteProtocolError("The other side gave a size to something without one.")
+        if bool(entry.target) != (entry.kind is EntryKind.LINK):
+            raise RemoteProtocolError("The other side gave a target to what is no link.")
     return entries
 
 
 class Manifest:
     """Pages, and the place of every entry in them."""
 
-    def __init__(self) -> None:
-        self._pages: list[bytes] = []
+    def __init__(self, store: PageStore | None = None) -> None:
+        """Begin an empty manifest whose pages go into an empty store, or stay in memory."""
+        pages: PageStore = [] if store is None else store
+        self._pages = pages
         self._pages_bytes = 0
         self._starts: list[int] = []
+        self._root: bytes | None = None
         self.entries = 0
         self.total_bytes = 0
+        self.hole_bytes = 0
+        """About how many of them are holes, as the sender says: they need no space."""
         self.files = 0
         self.folders = 0
-        self._decoded: Callable[[int], list[Entry]] = lru_cache(maxsize=8)(self._decode)
+        self.streams = 0
+        self.links = 0
+        # Bound to the pages and not to self: a cycle would keep a store's file open for long.
+        self._decoded: Callable[[int], list[Entry]] = lru_cache(maxsize=_PAGES_DECODED)(
+            lambda index: decode_page(pages[index])
+        )
 
     @classmethod
-    def of(cls, entries: Iterable[Entry]) -> Manifest:
+    def of(cls, entries: Iterable[Entry], store: PageStore | None = None) -> Manifest:
         """Return a manifest of entries, cut into pages under the caps."""
-        manifest = cls()
+        manifest = cls(store)
         page: list[Entry] = []
         page_bytes = 0
         for entry in entries:
@@ -115,28 +156,34 @@ class Manifest:
         entries = decode_page(page)
         if self.entries + len(entries) > limits.MANIFEST_ENTRIES_MAX:
             raise RemoteProtocolError("The other side offers more files than allowed at once.")
-        self._pages_bytes += len(page)
-        if self._pages_bytes > limits.MANIFEST_MAX_BYTES:
+        if self._pages_bytes + len(page) > limits.MANIFEST_MAX_BYTES:
             raise RemoteProtocolError("The other side's list of files is longer than allowed.")
-        self._starts.append(self.entries)
-        self._pages.append(page)
-        self.entries += len(entries)
-        for entry in entries:
-            self.total_bytes += entry.size
-            self.folders += entry.kind is EntryKind.FOLDER
-        self.files = self.entries - self.folders
-        if self.total_bytes > limits.FILE_MAX_BYTES:
+        total_bytes = self.total_bytes + sum(entry.size for entry in entries)
+        if total_bytes > limits.FILE_MAX_BYTES:
             raise RemoteProtocolError("The other side offers more bytes than can exist.")
+        self._pages.append(page)
+        self._pages_bytes += len(page)
+        self._starts.append(self.entries)
+        self._root = None
+        self.entries += len(entries)
+        self.total_bytes = total_bytes
+        for entry in entries:
+            self.folders += entry.kind is EntryKind.FOLDER
+            self.streams += entry.kind is EntryKind.STREAM
+            self.links += entry.kind is EntryKind.LINK
+        self.files = self.entries - self.folders - self.links
         return entries
 
     @property
-    def pages(self) -> list[bytes]:
-        """The pages, in order."""
+    def pages(self) -> PageStore:
+        """The pages, in order; only add_page appends to them."""
         return self._pages
 
     def root(self) -> bytes:
         """Return the manifest root over the page bytes."""
-        return manifest_root(self.entries, self._pages)
+        if self._root is None:
+            self._root = manifest_root(self.entries, self._pages)
+        return self._root
 
     def entry(self, number: int) -> Entry:
         """Return an entry by its number."""
@@ -148,9 +195,6 @@ class Manifest:
     def __iter__(self) -> Iterator[Entry]:
         for page in self._pages:
             yield from decode_page(page)
-
-    def _decode(self, page: int) -> list[Entry]:
-        return decode_page(self._pages[page])
 
 
 class Selection:
@@ -170,10 +214,9 @@ class Selection:
     @classmethod
     def everything(cls, entries: int) -> Selection:
         """Return a selection of all entries."""
-        chosen = cls(entries)
-        for number in range(entries):
-            chosen.add(number)
-        return chosen
+        whole, rest = divmod(entries, 8)
+        last = bytes([(1 << rest) - 1]) if rest else b""
+        return cls(entries, b"\xff" * whole + last)
 
     def add(self, number: int) -> None:
         """Select an entry."""
@@ -187,9 +230,10 @@ class Selection:
         return 0 <= number < self._entries and bool(self._bits[number >> 3] >> (number & 7) & 1)
 
     def __iter__(self) -> Iterator[int]:
-        for number in range(self._entries):
-            if number in self:
-                yield number
+        for place, byte in enumerate(self._bits):
+            if byte:
+                for bit in _BITS_OF[byte]:
+                    yield 8 * place + bit
 
     def __len__(self) -> int:
         return int.from_bytes(self._bits, "big").bit_count()

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from tallow.protocol.kept import ALL_KEPT, NotKept
 from tallow.wire import limits
 from tallow.wire.codec import decode, encode
 from tallow.wire.errors import WireError
@@ -25,6 +26,18 @@ Note = Annotated[str, msgspec.Meta(max_length=limits.NOTE_MAX_CHARS)]
 Name = Annotated[str, msgspec.Meta(max_length=limits.NAME_MAX_CHARS)]
 Reason = Annotated[str, msgspec.Meta(max_length=limits.REASON_MAX_CHARS)]
 Capability = Annotated[str, msgspec.Meta(max_length=32)]
+PauseReason = Literal["user", "disk-full"]
+Xattr = tuple[
+    Annotated[bytes, msgspec.Meta(min_length=1, max_length=limits.XATTR_NAME_MAX_BYTES)],
+    Annotated[bytes, msgspec.Meta(max_length=limits.XATTRS_MAX_BYTES)],
+]
+"""Name, without the namespace in which it was and will be, and value of an attribute."""
+Xattrs = Annotated[tuple[Xattr, ...], msgspec.Meta(max_length=limits.XATTRS_MAX)]
+
+LeafRanges = Annotated[
+    list[tuple[U63, U63]], msgspec.Meta(min_length=1, max_length=limits.HELD_RECORDS_MAX)
+]
+"""First and last leaf of each range, both included."""
 
 
 class Message(msgspec.Struct, frozen=True, tag_field="t", forbid_unknown_fields=True):
@@ -87,7 +100,36 @@ class Verified(Message, frozen=True, tag="verified"):
     equal: bool
 
 
+NumberRanges = Annotated[list[tuple[U63, U63]], msgspec.Meta(max_length=limits.HELD_RECORDS_MAX)]
+
+
+class AskMissed(Message, frozen=True, tag="ask-missed"):
+    """A lane was lost: which of these bulk records have not arrived, and never shall?"""
+
+    channel: U16
+    ranges: NumberRanges
+    """First and last number of each range, both included."""
+
+
+class Missed(Message, frozen=True, tag="missed"):
+    """These have not arrived; if they still do, they are dropped."""
+
+    channel: U16
+    ranges: NumberRanges
+
+
 # --- transfer ---------------------------------------------------------------------------------
+
+
+class Sync(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The list is to be mirrored: what is there unchanged need not travel."""
+
+    whole: bool = True
+    """True if everything below the folders at the top of the list is listed."""
+    delete: bool = False
+    """True if the sender would like to see removed what is not listed."""
+    watch: bool = False
+    """True if more offers of the same folders follow in this session."""
 
 
 class Offer(Message, frozen=True, tag="offer"):
@@ -98,7 +140,16 @@ class Offer(Message, frozen=True, tag="offer"):
     entries: Annotated[int, msgspec.Meta(ge=1, le=limits.MANIFEST_ENTRIES_MAX)]
     pages: Annotated[int, msgspec.Meta(ge=1, le=limits.MANIFEST_PAGES_MAX)]
     total_bytes: Size
+    proofs: Annotated[
+        list[Digest32], msgspec.Meta(min_length=1, max_length=limits.OFFER_PROOFS_MAX)
+    ]
+    """Of earlier transfers that this may be, random where there is none."""
     note: Note = ""
+    hole_bytes: Size = 0
+    """About how many of them are holes in sparse files, which need no space; a claim."""
+    delta: bool = False
+    """True if the receiver may say what it has without proving an earlier transfer."""
+    sync: Sync | None = None
 
 
 class Page(Message, frozen=True, tag="page"):
@@ -114,6 +165,29 @@ class OfferEnd(Message, frozen=True, tag="offer-end"):
 
     offer: U32
     manifest_root: Digest32
+
+
+class Resumes(Message, frozen=True, tag="resumes"):
+    """This offer is the transfer behind one of its proofs, and here is the receiver's."""
+
+    offer: U32
+    proof: Digest32
+
+
+class HaveFile(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Leaves of one entry that the receiver has."""
+
+    file_no: U32
+    ranges: LeafRanges
+
+
+class Have(Message, frozen=True, tag="have"):
+    """What the receiver has already; each entry once, however many messages it takes."""
+
+    offer: U32
+    files: Annotated[
+        list[HaveFile], msgspec.Meta(min_length=1, max_length=limits.ROOTS_PER_TRAILER)
+    ]
 
 
 class Accept(Message, frozen=True, tag="accept"):
@@ -158,6 +232,8 @@ class FileEnd(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     root: Annotated[bytes, msgspec.Meta(max_length=32)]
     """32 bytes, or empty if the file failed."""
     failed: Reason = ""
+    xattrs: Xattrs = ()
+    """Extended attributes of a file that did not fail, where the sender was asked for them."""
 
 
 class Trailer(Message, frozen=True, tag="trailer"):
@@ -177,12 +253,52 @@ class Stored(Message, frozen=True, tag="stored"):
     """First and last number of each range, both included."""
 
 
+class AskLeaves(Message, frozen=True, tag="ask-leaves"):
+    """The root of this file differs here: which leaves does the sender have?"""
+
+    offer: U32
+    file_no: U32
+
+
+class LeafList(Message, frozen=True, tag="leaf-list"):
+    """Leaf hashes of a file that was asked about, in order and without a gap."""
+
+    offer: U32
+    file_no: U32
+    first_leaf: U63
+    hashes: Annotated[
+        bytes, msgspec.Meta(min_length=32, max_length=32 * limits.LEAF_LIST_HASHES_MAX)
+    ]
+
+
+class Again(Message, frozen=True, tag="again"):
+    """Send these leaves of a file that was asked about once more."""
+
+    offer: U32
+    file_no: U32
+    ranges: LeafRanges
+
+
+class Pause(Message, frozen=True, tag="pause"):
+    """Start nothing new until this side says continue."""
+
+    offer: U32
+    reason: PauseReason
+
+
+class Continue(Message, frozen=True, tag="continue"):
+    """This side's pause is over."""
+
+    offer: U32
+
+
 class Finish(Message, frozen=True, tag="finish"):
     """Every accepted file has had its trailer."""
 
     offer: U32
     roots: Digest32
     """BLAKE3 over (file number, root) of every file that did not fail at the sender."""
+    not_kept: NotKept = ALL_KEPT
 
 
 class Complete(Message, frozen=True, tag="complete"):
@@ -192,6 +308,7 @@ class Complete(Message, frozen=True, tag="complete"):
     roots: Digest32
     failed: Annotated[list[FileEnd], msgspec.Meta(max_length=limits.ROOTS_PER_TRAILER)] = []
     failed_count: U32 = 0
+    not_kept: NotKept = ALL_KEPT
 
 
 class Cancel(Message, frozen=True, tag="cancel"):
@@ -212,16 +329,23 @@ class TextShown(Message, frozen=True, tag="text-shown"):
     """The text was printed."""
 
 
-SessionMessage = Hello | Ack | Ping | Pong | Close | Verified
+SessionMessage = Hello | Ack | Ping | Pong | Close | Verified | AskMissed | Missed
 TransferMessage = (
     Offer
     | Page
     | OfferEnd
+    | Resumes
+    | Have
     | Accept
     | Decline
     | Start
     | Trailer
     | Stored
+    | AskLeaves
+    | LeafList
+    | Again
+    | Pause
+    | Continue
     | Finish
     | Complete
     | Cancel
@@ -241,4 +365,21 @@ def decode_control(raw: bytes | memoryview) -> Control:
     message: Control = decode(raw, Control, max_bytes=limits.CONTROL_BODY_MAX_BYTES)
     if isinstance(message, Text) and len(message.text.encode()) > limits.TEXT_MAX_BYTES:
         raise WireError("text too long")
+    if isinstance(message, LeafList) and len(message.hashes) % 32:
+        raise WireError("a leaf hash cut short")
+    if isinstance(message, Trailer | Complete):
+        _check_xattrs(message)
     return message
+
+
+def xattrs_bytes(xattrs: Xattrs) -> int:
+    """Return how much attributes of one file count towards their limit."""
+    return sum(len(name) + len(value) for name, value in xattrs)
+
+
+def _check_xattrs(message: Trailer | Complete) -> None:
+    for end in message.files if isinstance(message, Trailer) else message.failed:
+        if end.xattrs and (end.failed or isinstance(message, Complete)):
+            raise WireError("attributes of a file that failed")
+        if xattrs_bytes(end.xattrs) > limits.XATTRS_MAX_BYTES:
+            raise WireError("attributes too long")

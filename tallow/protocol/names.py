@@ -13,24 +13,27 @@ import enum
 import re
 import unicodedata
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Final, Literal
 
 from tallow.display import display_text, has_bidi_control, replace_hidden
 from tallow.errors import UnsafeName
 from tallow.protocol.lookalike import looks_like_another
+from tallow.protocol.stamps import StampTable, stamp
 from tallow.wire import limits
 
 FILLER: Final = "_"
 TEMPORARY_PREFIX: Final = ".tallow-"
 """Journals and unfinished files begin so; no peer may name a file like one."""
 SHOWN_CELLS: Final = 60
+_FILE: Final = (1 << 32) - 1
+_SPELLING_BYTES: Final = 16
 
 _EITHER_SEPARATOR = re.compile(r"[/\\]")
 _ABSOLUTE_WINDOWS = re.compile(r"[A-Za-z]:[/\\]|\\\\")
 _DRIVE = re.compile(r"[A-Za-z]:")
 _ORDINARY = re.compile(r"\w(?:[\w .,+=@()-]*[\w+=@()-])?", re.ASCII)
 """Nearly every name is such a one and needs no further look, except on Windows."""
+_ORDINARY_PATH = re.compile(rf"{_ORDINARY.pattern}(?:/{_ORDINARY.pattern})*", re.ASCII)
 _OUTER_SPACE = re.compile(r"\A\s+|\s+\Z")
 _OUTER_SPACE_OR_LAST_DOTS = re.compile(r"\A\s+|[\s.]+\Z")
 _WINDOWS_SIGNS = re.compile(r'[<>:"|?*]')
@@ -68,6 +71,9 @@ class Risk(enum.Enum):
     OVERWRITE = "overwrite"
 
 
+_NO_RISKS: Final[frozenset[Risk]] = frozenset()
+
+
 @dataclass(frozen=True, slots=True)
 class SafePath:
     """Path components that may be opened one below the other inside the target folder."""
@@ -81,6 +87,8 @@ class SafePath:
 
 def safe_name(path: str, *, system: TargetSystem) -> SafePath:
     """Turn a relative, "/"-separated wire name into safe components, or raise UnsafeName."""
+    if _is_plainly_safe(path, system):
+        return SafePath(tuple(path.split("/")), changed=False, flags=_NO_RISKS)
     _refuse_escape(path, system)
     wanted = tuple(path.split("/"))
     parts = tuple(_clean(component, system) for component in wanted)
@@ -122,15 +130,17 @@ class NameTable:
     """The names of one offer: every entry gets a place of its own on the target system.
 
     Two entries with one target, a file and a folder of one name, and an entry below a file are
-    refused with UnsafeName. Held are 8 bytes of hash per entry, not names: 10^6 entries fit in
-    about 100 MB, and a collision by chance (1 in 10^7 at 10^6 entries) refuses, never overwrites.
+    refused with UnsafeName. Held are hashes, not names: 10^6 entries take about 30 MB. A place's
+    hash has 8 bytes, for a collision by chance refuses and never overwrites; the spelling of a
+    folder has 16, for one found on purpose would merge two folders.
     """
 
     def __init__(self, system: TargetSystem) -> None:
         self._system = system
-        self._files: set[int] = set()
-        self._folders: dict[int, int] = {}
-        self._declared: set[int] = set()
+        self._places = StampTable()
+        """Of each place _FILE, or else the number of the folder there."""
+        self._spellings = bytearray()
+        self._declared = bytearray()
         self._last_parent = ""
 
     def claim(self, path: str, kind: Literal["file", "folder"]) -> SafePath:
@@ -140,31 +150,44 @@ class NameTable:
         if parent != self._last_parent:
             wanted = parent.split("/")
             for depth in range(1, len(wanted) + 1) if parent else ():
-                self._enter(path, "/".join(wanted[:depth]), self._key(safe.parts[:depth]))
+                self._enter(path, "/".join(wanted[:depth]), safe.parts[:depth])
             # Entries come folder by folder; a folder once entered can never become a file.
             self._last_parent = parent
-        key = self._key(safe.parts)
-        if key in self._files or key in self._declared:
-            raise _unsafe(path, "Two entries of the offer would become this one name.")
         if kind == "folder":
-            self._enter(path, path, key)
-            self._declared.add(key)
-        elif key in self._folders:
-            raise _unsafe(path, "The offer holds a file and a folder of this name.")
-        else:
-            self._files.add(key)
+            folder = self._enter(path, path, safe.parts)
+            if self._declared[folder]:
+                raise _twice(path)
+            self._declared[folder] = True
+            return safe
+        held = self._places.note(self._key(safe.parts), _FILE)
+        if held is not None:
+            raise _twice(path) if held == _FILE or self._declared[held] else _file_and_folder(path)
         return safe
 
-    def _enter(self, path: str, folder: str, key: int) -> None:
-        """Note a folder that path needs; another spelling of it would merge two folders."""
-        if key in self._files:
-            raise _unsafe(path, "The offer holds a file and a folder of this name.")
-        spelling = _short_hash(folder)
-        if self._folders.setdefault(key, spelling) != spelling:
-            raise _unsafe(path, "Two folders of the offer would become one.")
+    def _enter(self, path: str, folder: str, parts: tuple[str, ...]) -> int:
+        """Return the number of a folder that path needs, or is.
 
-    def _key(self, parts: tuple[str, ...]) -> int:
-        return _short_hash(collision_key(parts, system=self._system))
+        Another spelling of it would merge two folders.
+        """
+        spelling, number = stamp(folder, _SPELLING_BYTES), len(self._declared)
+        key = self._key(parts)
+        # Folders need not be listed, and each entry could bring more than a hundred.
+        if number >= limits.MANIFEST_ENTRIES_MAX and key not in self._places:
+            raise _unsafe(path, "The offer needs more folders than allowed at once.")
+        held = self._places.note(key, number)
+        if held is None:
+            self._spellings += spelling
+            self._declared.append(False)
+            return number
+        if held == _FILE:
+            raise _file_and_folder(path)
+        at = held * _SPELLING_BYTES
+        if self._spellings[at : at + _SPELLING_BYTES] != spelling:
+            raise _unsafe(path, "Two folders of the offer would become one.")
+        return held
+
+    def _key(self, parts: tuple[str, ...]) -> bytes:
+        return stamp(collision_key(parts, system=self._system))
 
 
 # --- refusing ---------------------------------------------------------------------------------
@@ -207,12 +230,30 @@ def _refuse_windows_escape(path: str, system: TargetSystem) -> None:
             raise _unsafe(path, "It names a drive.")
 
 
+def _twice(path: str) -> UnsafeName:
+    return _unsafe(path, "Two entries of the offer would become this one name.")
+
+
+def _file_and_folder(path: str) -> UnsafeName:
+    return _unsafe(path, "The offer holds a file and a folder of this name.")
+
+
 def _unsafe(path: str, why: str) -> UnsafeName:
     shown = display_text(path[: 4 * SHOWN_CELLS], max_width=SHOWN_CELLS)
     return UnsafeName(f"The offer holds a name that cannot be used: “{shown}”.", why=why)
 
 
 # --- cleaning ---------------------------------------------------------------------------------
+
+
+def _is_plainly_safe(path: str, system: TargetSystem) -> bool:
+    """Return whether a short look shows what all the others would find: nothing."""
+    return (
+        len(path) <= limits.COMPONENT_MAX_BYTES
+        and path.count("/") < limits.PATH_DEPTH_MAX
+        and system is not TargetSystem.WINDOWS
+        and _ORDINARY_PATH.fullmatch(path) is not None
+    )
 
 
 def _clean(component: str, system: TargetSystem) -> str:
@@ -246,7 +287,3 @@ def _name_risks(path: str) -> frozenset[Risk]:
         if any(map(looks_like_another, path.split("/"))):
             risks.add(Risk.LOOKALIKE)
     return frozenset(risks)
-
-
-def _short_hash(text: str) -> int:
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")

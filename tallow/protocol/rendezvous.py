@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from tallow.errors import (
     CodeExpired,
     Crowded,
     LinkError,
+    LocalProtocolError,
     PlateLive,
     RelayRefused,
     RelayUnreachable,
@@ -30,7 +31,7 @@ from tallow.wire import relay as wire
 from tallow.wire.errors import WireError
 from tallow.wire.frames import LinkType, encode_link
 
-Verb = wire.Allocate | wire.Claim | wire.Join | wire.Meet
+Verb = wire.Allocate | wire.Claim | wire.Succeed | wire.Join | wire.Meet
 Seat = Literal["creator", "joiner"]
 
 
@@ -51,7 +52,8 @@ class Step(enum.Enum):
     ASK = "ask for a seat"
     ALLOCATED = "allocated"
     WAIT = "wait"
-    PAIR = "pair"
+    JOINED = "paired as joiner"
+    TAKE = "paired as creator, take"
     REOPEN = "reopen"
 
 
@@ -60,8 +62,8 @@ TRANSITIONS: dict[tuple[State, Step], State] = {
     (State.GREETING, Step.ASK): State.ASKED,
     (State.ASKED, Step.ALLOCATED): State.WAITING,
     (State.ASKED, Step.WAIT): State.WAITING,
-    (State.ASKED, Step.PAIR): State.PAIRED,
-    (State.WAITING, Step.PAIR): State.PAIRED,
+    (State.ASKED, Step.JOINED): State.PAIRED,
+    (State.WAITING, Step.TAKE): State.PAIRED,
     (State.WAITING, Step.WAIT): State.WAITING,
     (State.PAIRED, Step.WAIT): State.WAITING,
     (State.PAIRED, Step.REOPEN): State.WAITING,
@@ -104,7 +106,14 @@ class RelayNoticed:
     kind: wire.NoticeKind
 
 
-RendezvousEvent = Greeted | PlateAllocated | SeatTaken | SeatsPaired | RelayNoticed
+@dataclass(frozen=True, slots=True)
+class LanesGranted:
+    """This side's lane tokens, valid for ten seconds; none if the relay has none to give."""
+
+    tokens: tuple[bytes, ...] = field(repr=False)
+
+
+RendezvousEvent = Greeted | PlateAllocated | SeatTaken | SeatsPaired | RelayNoticed | LanesGranted
 
 
 class Rendezvous:
@@ -137,6 +146,11 @@ class Rendezvous:
         """Where the dialogue stands."""
         return self._rules.state
 
+    @property
+    def paired(self) -> bool:
+        """Whether somebody sits opposite."""
+        return self.state is State.PAIRED
+
     # --- verbs --------------------------------------------------------------------------------
 
     def begin(self, now: float) -> None:
@@ -153,6 +167,12 @@ class Rendezvous:
         """Put the joiner out and wait for another."""
         self._rules.local(Step.REOPEN)
         self._put(wire.Reopen())
+
+    def ask_lanes(self, count: int) -> None:
+        """Ask for lane tokens for both sides; LocalProtocolError unless paired."""
+        if self.state is not State.PAIRED:
+            raise LocalProtocolError("Lanes are for two sides that met.")
+        self._put(wire.AskLanes(count))
 
     def leave(self) -> None:
         """Give the room up; the relay closes the link."""
@@ -228,11 +248,15 @@ class Rendezvous:
                 self._answer_by = None
                 self._events.put(SeatTaken())
             case wire.Paired():
-                self._rules_step(Step.PAIR)
-                self._answer_by = None
-                self._events.put(SeatsPaired(message.role, message.first))
+                self._paired(message)
             case wire.Refused():
-                raise refusal(message)
+                error = refusal(message)
+                error.retry_s = message.retry_s
+                raise error
+            case wire.Lanes() if self.state is State.PAIRED:
+                self._events.put(LanesGranted(tuple(message.tokens)))
+            case wire.Lanes():
+                pass  # They were for a joiner who has left.
             case wire.Notice():
                 self._events.put(RelayNoticed(message.kind))
 
@@ -252,10 +276,21 @@ class Rendezvous:
             self._put(wire.Auth(proof))
         self._ask()
 
+    def _paired(self, paired: wire.Paired) -> None:
+        """Take the seat; a creator's answer goes before anything that it says to this joiner."""
+        is_creator = paired.role == "creator"
+        self._rules_step(Step.TAKE if is_creator else Step.JOINED)
+        self._answer_by = None
+        if is_creator != bool(paired.pairing):
+            raise LinkError("The relay sent a malformed message.", why="a pairing of nobody's")
+        if is_creator:
+            self._put(wire.Take(paired.pairing))
+        self._events.put(SeatsPaired(paired.role, paired.first))
+
     def _check_plate(self, plate: str) -> None:
         """Refuse a nameplate that nobody asked for: words must not be shown behind it."""
         asked = isinstance(self._verb, wire.Allocate)
-        if isinstance(self._verb, wire.Claim):
+        if isinstance(self._verb, wire.Claim | wire.Succeed):
             asked = plate == self._verb.plate
         if not asked:
             raise LinkError("The relay gave this side a nameplate that it did not ask for.")

@@ -11,6 +11,7 @@ It never reads a clock. Spec: docs/protocol.md §6.
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,9 +29,11 @@ from tallow.protocol.flights import SessionSecrets
 from tallow.protocol.machine import Outbox, Rules
 from tallow.protocol.messages import (
     Ack,
+    AskMissed,
     Close,
     Control,
     Hello,
+    Missed,
     Ping,
     Pong,
     TransferMessage,
@@ -38,6 +41,7 @@ from tallow.protocol.messages import (
     decode_control,
     encode_control,
 )
+from tallow.protocol.missed import AskedRecords, RecordsMissed, answer
 from tallow.wire import limits
 from tallow.wire.errors import WireError
 from tallow.wire.frames import PeerFrame, PeerType
@@ -113,7 +117,14 @@ class SessionClosed:
     """Both sides said CLOSE, and nothing was missing."""
 
 
-SessionEvent = HelloReceived | MessageReceived | BulkReceived | ConnectionSpoiled | SessionClosed
+SessionEvent = (
+    HelloReceived
+    | MessageReceived
+    | BulkReceived
+    | ConnectionSpoiled
+    | RecordsMissed
+    | SessionClosed
+)
 
 
 class Session:
@@ -141,6 +152,7 @@ class Session:
         self._bulk_recv: dict[int, BulkRecvChannel] = {}
         self._used_channels: set[int] = {CONTROL}
         self._finished: set[int] = set()
+        self._asked = AskedRecords()
         self._next_channel = 1 if role == "initiator" else 2
         self._rules = Rules(State.NEW, TRANSITIONS)
         self._events: Outbox[SessionEvent] = Outbox()
@@ -207,6 +219,11 @@ class Session:
         """Drop the keys of a finished bulk channel; its id stays used."""
         if self._bulk_recv.pop(channel, None) is not None:
             self._finished.add(channel)
+
+    def ask_missed(self, channel: int, numbers: Iterable[int], now: float) -> None:
+        """Ask which of these records of ours were lost with the lane that they went over."""
+        for message in self._asked.ask(channel, numbers):
+            self._put(message, now)
 
     def heard(self, now: float) -> None:
         """Note that the peer is alive although its frames are not taken yet (back-pressure)."""
@@ -298,6 +315,21 @@ class Session:
             self._heard_at = self._now
             self._events.put(BulkReceived(header.channel, header.number, body))
 
+    def _tell_missed(self, asked: AskMissed, now: float) -> None:
+        if self.state is not State.OPEN:
+            # Nothing follows our own CLOSE; everything of that channel has ended.
+            return
+        channel = self._bulk_recv.get(asked.channel)
+        if channel is None and asked.channel not in self._finished:
+            raise RemoteProtocolError("The other side asks about a channel that does not exist.")
+        for message in answer(asked, channel):
+            self._put(message, now)
+
+    def _take_missed(self, missed: Missed) -> None:
+        event = self._asked.take(missed)
+        if event is not None:
+            self._events.put(event)
+
     def _spoiled(self) -> None:
         self._failed_opens += 1
         if self._failed_opens >= limits.FAILED_OPENS_MAX:
@@ -327,6 +359,12 @@ class Session:
                     self._put(Pong(), now)
             case Pong():
                 self._rules.expect(Step.RECEIVE_MESSAGE)
+            case AskMissed():
+                self._rules.expect(Step.RECEIVE_MESSAGE)
+                self._tell_missed(message, now)
+            case Missed():
+                self._rules.expect(Step.RECEIVE_MESSAGE)
+                self._take_missed(message)
             case _:
                 self._rules.remote(Step.RECEIVE_MESSAGE)
                 self._events.put(MessageReceived(message))

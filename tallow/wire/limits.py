@@ -45,6 +45,36 @@ RELAY_STRAY_MAX_BYTES: Final = 16 * MIB
 """DATA dropped because nobody sits opposite: what was on its way when the peer went."""
 RELAY_EARLY_MAX_BYTES: Final = 16 * KIB
 """What waits for a link's TLS handshake to end."""
+RELAY_TLS_HALF_OPEN_MAX: Final = 256
+"""TLS handshakes under way; one more ends the oldest of the address that has the most."""
+RELAY_TLS_HANDSHAKE_MAX_BYTES: Final = 16 * KIB
+"""What a client may send before its TLS handshake is done; two first flights are under 4 KiB."""
+HEIR_TOKEN_BYTES: Final = 32
+RELAY_HEIRS_MAX: Final = 64
+"""Rooms at a time that one nameplate went through: receivers of one sender, side by side."""
+RELAY_PAIRINGS_MAX: Final = (1 << 32) - 1
+"""The number of a pairing is a u32; a room dies of age long before it has had so many."""
+LANE_TOKEN_BYTES: Final = 32
+LANE_TOKEN_S: Final = 10.0
+"""A token that was not used, or whose partner was not, lapses after this time."""
+LANES_PER_SESSION_MAX: Final = 16
+RELAY_LANES_MAX: Final = 512
+"""Lanes of all rooms together; each takes two sockets and up to two pipes."""
+RELAY_LANE_CHUNK_BYTES: Final = 64 * KIB
+"""What is copied at a time where the system cannot move bytes between sockets itself."""
+RELAY_LANE_PIPE_BYTES: Final = 1 * MIB
+"""Bytes under way in one direction of a lane, in the system's memory."""
+LANE_STALL_S: Final = 5
+"""A lane on which nothing moves for so long is given up."""
+LANE_HELD_MAX_S: Final = 30
+"""The same where it is the other end that takes nothing: its disk may be slow."""
+LANE_DIAL_S: Final = 5.0
+LANE_LOSSES_MAX: Final = 3
+"""Lanes lost in one session with records on them, or spoilt, after which it uses none."""
+LANE_ASKS_MAX: Final = 64
+"""Times that one session asks its relay for lanes."""
+LANE_SILENT_S: Final = 30.0
+"""Nothing that was sent is reported for so long, part of it over lanes: all lanes are given up."""
 RELAY_LINGER_S: Final = 5.0
 """A closed link has this long to take what was written to it."""
 RELAY_CHUNK_MIN_BYTES: Final = 16 * KIB
@@ -122,6 +152,10 @@ HELD_RECORDS_MAX: Final = 256
 HELD_BYTES_MAX: Final = 1 * MIB
 GAP_MAX_S: Final = 10.0
 BULK_WINDOW_RECORDS: Final = 1 << 16
+BULK_NUMBERS: Final = 1 << 47
+"""Numbers of a bulk channel stay below this."""
+ASKED_RECORDS_MAX: Final = 1 << 13
+"""Bulk records that one question is about: several times what a window holds on its way."""
 BULK_EPOCH_SHIFT: Final = 15
 """A bulk epoch is 2^15 records: 32 GiB at 1 MiB a record."""
 FAILED_OPENS_MAX: Final = 1024
@@ -141,6 +175,8 @@ DECISION_MAX_S: Final = 600.0
 """An offer waits ten minutes for an answer."""
 ATTEMPTS_MAX: Final = 3
 """Counted handshake runs per code, drops and reopenings together."""
+ANSWERED_FLIGHTS_MAX: Final = 1024
+"""True first flights of one peer that a process remembers, so that none is answered twice."""
 
 # --- messages ---------------------------------------------------------------------------------
 
@@ -171,14 +207,46 @@ FILE_MAX_BYTES: Final = 1 << 60
 MTIME_MAX_NS: Final = 1 << 62
 """Times of an entry: 146 years before and after 1970."""
 STREAM_LEAF_BYTES: Final = 256 * KIB
+LEAF_MAX_BYTES: Final = 1 * MIB
+"""The largest leaf of any file."""
 PACK_FILE_MAX_BYTES: Final = 64 * KIB
+ZSTD_WINDOW_MAX_BYTES: Final = 8 * MIB
+"""Memory that a compressed leaf may ask its reader for."""
 WINDOW_BYTES: Final = 32 * MIB
 """Leaf bytes on the way that the receiver has not yet reported as stored."""
 ROOTS_PER_TRAILER: Final = 1024
+OFFER_PROOFS_MAX: Final = 8
+"""Earlier transfers that an offer may belong to; every offer has so many, true or random."""
+HAVE_RANGES_MAX: Final = 1 << 17
+"""Ranges of leaves that a receiver may say it has, over a whole offer."""
+LEAF_LIST_HASHES_MAX: Final = BIN_MAX_BYTES // 32
+"""Leaf hashes in one message, when a receiver looks for what differs."""
+HOLE_RECORDS_MAX: Final = 16
+"""Bulk records with holes that are not yet reported as stored: holes cost no credit."""
+RECEIVERS_MAX: Final = RELAY_HEIRS_MAX
+"""Receivers of one code at a time; more are let in as others are done."""
+LEAF_HASHES_MAX_BYTES: Final = 64 * MIB
+"""Leaf hashes that a sender to several remembers: 32 bytes a leaf, two tebibytes at a mebibyte."""
+PAUSES_MAX: Final = 1024
+"""Pauses that one side may ask for in a transfer."""
+XATTRS_MAX: Final = 64
+"""Extended attributes of one file that travel."""
+XATTR_NAME_MAX_BYTES: Final = 250
+"""Without its namespace: Linux allows 255 with "user."."""
+XATTRS_MAX_BYTES: Final = 64 * KIB
+"""Names and values of one file's attributes together."""
+XATTRS_HELD_MAX_BYTES: Final = 32 * MIB
+"""Attributes that wait for their files to be whole and named; more are not kept."""
+NOT_KEPT_MAX: Final = (1 << 32) - 1
+"""A count of what was not kept stops here."""
 DURABLE_EVERY_BYTES: Final = 64 * MIB
 DURABLE_EVERY_S: Final = 1.0
 JOURNAL_ENTRY_MAX_BYTES: Final = BIN_MAX_BYTES + KIB
 """One sealed entry of a receiver's journal."""
+RESUME_KEPT_S: Final = 7 * 24 * 3600
+"""An unfinished transfer is gone on with for so long."""
+SYNC_EXTRA_MAX: Final = 100_000
+"""Files that a sync may remove at once: each is remembered as it was when somebody agreed."""
 
 # --- what people type (docs/protocol.md §3.1) -------------------------------------------------
 
@@ -190,3 +258,14 @@ HOST_MAX_CHARS: Final = 253
 HOST_LABEL_MAX_CHARS: Final = 63
 GENERATED_WORDS_MIN: Final = 3
 GENERATED_WORDS_MAX: Final = 8
+GENERATED_WORDS_SEVERAL: Final = 4
+"""What a code for several receivers has unless told otherwise: 39 bits."""
+
+# --- pictures whose metadata is stripped, on the sender's own machine -------------------------
+
+IMAGE_PARTS_MAX: Final = 1 << 18
+"""Segments, chunks, boxes and items of one picture: about a second of looking."""
+IMAGE_PIECES_MAX: Final = 1 << 14
+"""Pieces of a stripped picture, and extents of its items: they are held while it is sent."""
+IMAGE_SCAN_MAX_BYTES: Final = 1 * GIB
+"""Bytes of a picture that are looked at one by one before it is offered."""

@@ -7,6 +7,7 @@ Spec: docs/protocol.md §4.2 (messages), §4.3 (rooms).
 
 from __future__ import annotations
 
+import hashlib
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -18,12 +19,23 @@ from tallow.wire.frames import LinkType, encode_link
 RELAY_VERSION = 1
 ALPN = "tallow-relay/1"
 DEFAULT_PORT = 4433
+LANE_MAGIC = b"TLN1"
+"""How a lane begins; TLS begins with 0x16, so one port serves both."""
+LANE_OPENING_BYTES = len(LANE_MAGIC) + limits.LANE_TOKEN_BYTES
 
 Nonce = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 Plate = Annotated[str, msgspec.Meta(pattern=r"\A[1-9][0-9]{0,8}\Z")]
 MeetId = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 Expires = Annotated[int, msgspec.Meta(ge=1, le=limits.EXPIRES_MAX_S)]
 Version = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+Pairing = Annotated[int, msgspec.Meta(ge=1, le=limits.RELAY_PAIRINGS_MAX)]
+HeirToken = Nonce
+HeirMark = Nonce
+"""SHA-256 of an heir's token: whoever reads a relay's memory learns nothing to take a name with."""
+LaneToken = Annotated[
+    bytes,
+    msgspec.Meta(min_length=limits.LANE_TOKEN_BYTES, max_length=limits.LANE_TOKEN_BYTES),
+]
 FirstFlight = Annotated[bytes, msgspec.Meta(min_length=6, max_length=limits.FLIGHT_MAX_BYTES + 5)]
 
 
@@ -44,17 +56,29 @@ class Auth(ClientMessage, frozen=True, tag="auth"):
     proof: Nonce
 
 
-class Allocate(ClientMessage, frozen=True, tag="allocate"):
+class Allocate(ClientMessage, frozen=True, tag="allocate", omit_defaults=True):
     """Open a room under a random nameplate and wait as creator."""
 
     expires_s: Expires
+    heir: HeirMark | None = None
+    """With which token another link of this sender may have the name next; None: none may."""
 
 
-class Claim(ClientMessage, frozen=True, tag="claim"):
+class Claim(ClientMessage, frozen=True, tag="claim", omit_defaults=True):
     """Open a room under this nameplate; refused while it is live."""
 
     plate: Plate
     expires_s: Expires
+    heir: HeirMark | None = None
+
+
+class Succeed(ClientMessage, frozen=True, tag="succeed", omit_defaults=True):
+    """Take a nameplate over from a room of this sender in which two have met, and wait again."""
+
+    plate: Plate
+    token: HeirToken
+    """What the room's ``heir`` is the hash of."""
+    heir: HeirMark | None = None
 
 
 class Join(ClientMessage, frozen=True, tag="join"):
@@ -71,15 +95,34 @@ class Meet(ClientMessage, frozen=True, tag="meet"):
     expires_s: Expires
 
 
+class Take(ClientMessage, frozen=True, tag="take"):
+    """The creator's answer to a pairing: from here on its DATA is for this joiner."""
+
+    pairing: Pairing
+
+
 class Reopen(ClientMessage, frozen=True, tag="reopen"):
     """The creator puts the joiner out and waits again."""
+
+
+class AskLanes(ClientMessage, frozen=True, tag="ask-lanes"):
+    """Ask for lane tokens for both sides of a settled pair."""
+
+    count: Annotated[int, msgspec.Meta(ge=1, le=limits.LANES_PER_SESSION_MAX)]
 
 
 class Leave(ClientMessage, frozen=True, tag="leave"):
     """Give up the room; the link is closed."""
 
 
-ClientSays = ClientHello | Auth | Allocate | Claim | Join | Meet | Reopen | Leave
+ClientSays = (
+    ClientHello | Auth | Allocate | Claim | Succeed | Join | Meet | Take | Reopen | AskLanes | Leave
+)
+
+
+def heir_mark(token: bytes) -> bytes:
+    """Return what a relay is told of an heir's token before it is used."""
+    return hashlib.sha256(token).digest()
 
 
 class RelayMessage(msgspec.Struct, frozen=True, tag_field="t", forbid_unknown_fields=True):
@@ -116,6 +159,8 @@ class Paired(RelayMessage, frozen=True, tag="paired"):
     role: Literal["creator", "joiner"]
     first: Annotated[bytes, msgspec.Meta(max_length=limits.FLIGHT_MAX_BYTES + 5)] = b""
     """For the creator of a nameplate: the joiner's first flight, as a peer frame."""
+    pairing: Annotated[int, msgspec.Meta(ge=0, le=limits.RELAY_PAIRINGS_MAX)] = 0
+    """For the creator: which pairing of its room this is, from 1; 0 for a joiner, who has one."""
 
 
 RefusalCode = Literal[
@@ -149,7 +194,16 @@ class Notice(RelayMessage, frozen=True, tag="notice"):
     kind: NoticeKind
 
 
-RelaySays = RelayHello | Allocated | Waiting | Paired | Refused | Notice
+class Lanes(RelayMessage, frozen=True, tag="lanes"):
+    """This side's lane tokens, each for one connection; the k-th ones of both sides meet.
+
+    Either side's asking gives both sides theirs. None at all: the relay has none to give.
+    """
+
+    tokens: Annotated[list[LaneToken], msgspec.Meta(max_length=limits.LANES_PER_SESSION_MAX)]
+
+
+RelaySays = RelayHello | Allocated | Waiting | Paired | Refused | Notice | Lanes
 
 
 def client_frame(message: ClientSays) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from tallow.cli.choice import Choice
 from tallow.engine import events as e
 from tests.cli.still_engine import TICKET as TICKET
 
@@ -83,6 +84,14 @@ def offer(
         name=name,
         on_conflict="ask",
     )
+
+
+def choice_of(offered: e.OfferReceived) -> Choice:
+    """Return a choice in which everything is chosen."""
+    choice = Choice()
+    for one in offered.entries:
+        choice.add(one, chosen=True)
+    return choice
 
 
 def progress(

@@ -15,7 +15,10 @@ from pathlib import Path
 from tallow.cli.console import Console
 from tallow.cli.main import main
 from tallow.cli.outside import Outside
-from tallow.engine.storage.outbox import SourceTree, walk_sources
+from tallow.engine.commands import SendFiles
+from tallow.engine.storage.sources import SourceTree
+from tallow.engine.storage.walk import walk_sources
+from tallow.engine.wanted import walk_options
 from tests.cli.still_engine import Step, StillEngine
 
 Log = list[tuple[str, bytes]]
@@ -106,7 +109,7 @@ class StillConsole(Console):
             answer = self._answers.pop(0)
             if self.stderr_tty:
                 # A terminal shows what is typed, and the end of its line.
-                self.log.append(("2", f"{answer or ''}\n".encode()))
+                self.log.append(("2", b"" if answer is None else f"{answer}\n".encode()))
             return answer
         self.never.wait()
         return None
@@ -159,7 +162,15 @@ class Stage:
     relay_arguments: list[list[str]] = field(default_factory=list)
     left: list[tuple[float, int]] = field(default_factory=list)
     """When the process would have been ended, and with what."""
+    called_off: int = 0
+    """How often such an end was called off."""
     clock: float = 0.0
+    clipboard: list[str] = field(default_factory=list)
+    no_clipboard: str = ""
+    """Why nothing can be copied."""
+    commands: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    """Command lines that were run afterwards, with their environment."""
+    command_exit: int = 0
 
     def run(self, *arguments: str, script: Sequence[Step] = ()) -> int:
         """Run the command line with these arguments over a script, and return the exit code."""
@@ -175,11 +186,30 @@ class Stage:
             walk_sources=_walk,
             run_relay=self._relay,
             now=self._now,
-            leave_after=lambda seconds, code: self.left.append((seconds, code)),
+            leave_after=self._leave_after,
+            put_into_clipboard=self._put,
+            run_command=self._run_command,
         )
 
     def _now(self) -> float:
         return self.clock
+
+    def _leave_after(self, seconds: float, exit_code: int) -> Callable[[], None]:
+        self.left.append((seconds, exit_code))
+
+        def call_off() -> None:
+            self.called_off += 1
+
+        return call_off
+
+    async def _put(self, text: str) -> str:
+        if not self.no_clipboard:
+            self.clipboard.append(text)
+        return self.no_clipboard
+
+    def _run_command(self, command: str, environment: Mapping[str, str]) -> int:
+        self.commands.append((command, dict(environment)))
+        return self.command_exit
 
     def _relay(self, arguments: list[str]) -> int:
         self.relay_arguments.append(arguments)
@@ -197,7 +227,7 @@ class DictState:
         """Return what stands under a name."""
         return self._content.get(name)
 
-    def write(self, name: str, content: bytes) -> None:
+    def write(self, name: str, content: bytes, *, durable: bool = True) -> None:
         """Replace it."""
         self._content[name] = content
 
@@ -205,9 +235,13 @@ class DictState:
         """Forget it."""
         self._content.pop(name, None)
 
+    def names(self, prefix: str) -> list[str]:
+        """Return the names that begin so, sorted."""
+        return sorted(name for name in self._content if name.startswith(prefix))
 
-def _walk(sources: Sequence[str], exclude: Sequence[str]) -> SourceTree:
-    return walk_sources(sources, exclude)
+
+def _walk(command: SendFiles) -> SourceTree:
+    return walk_sources(command.sources, command.exclude, walk_options(command))
 
 
 def same_as_transcript(name: str, found: str) -> bool:

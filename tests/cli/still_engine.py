@@ -13,7 +13,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from tallow.engine.commands import AnyCommand
-from tallow.engine.events import AnyEvent
+from tallow.engine.engine import OfferEntries
+from tallow.engine.events import AnyEvent, OfferEntry, OfferReceived
 from tallow.engine.settings import Settings
 
 TICKET = 1
@@ -63,6 +64,13 @@ class StillEngine:
             yield self
         finally:
             self.closed = True
+
+    def query(self, question: OfferEntries) -> list[OfferEntry]:
+        """Return lines of the offer in the script."""
+        for step in self.script:
+            if isinstance(step, OfferReceived):
+                return step.entries[question.start : question.start + question.count]
+        return []
 
     def submit(self, command: AnyCommand) -> int:
         """Remember a command."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tallow.cli import code_source
 from tallow.cli.render import Output
-from tallow.errors import SourceUnreadable, UsageError
+from tallow.errors import SourceUnreadable, Terminated, UsageError
 from tallow.protocol.code import Code, CodeKind, generate_code, parse_code
 from tests.cli.still_console import StillConsole
 
@@ -125,6 +126,38 @@ def test_words_at_the_prompt() -> None:
     """Words complete from their first letter; numbers and nothing do not."""
     assert "banana" in code_source.words_for("ban")
     assert code_source.words_for("7") == code_source.words_for("") == []
+
+
+def test_a_mistyped_word_completes_to_the_one_that_was_meant() -> None:
+    """C10: Tab behind a slip gives the nearest word; where none stands out, nothing."""
+    assert code_source.words_for("bananna") == ["banana"]
+    assert code_source.words_for("qqqq") == []
+
+
+def test_only_the_first_line_of_a_paste_is_a_code() -> None:
+    """C10: what was pasted behind the code answers no question."""
+    code, console = prompted(f"{GOOD.text}\ny\n")
+    assert code == GOOD
+    assert console.err == ""
+
+
+def test_nothing_typed_ahead_takes_a_correction() -> None:
+    """C10: the nearest word is taken by an answer to the question, not by what came before it."""
+    _, console = prompted(typo(GOOD), "")
+    assert console.dropped == 1
+
+
+def test_sigterm_at_the_prompt_leaves_the_line() -> None:
+    """The error that follows begins on a line of its own."""
+
+    class Ended(StillConsole):
+        def read_code(self, prompt: str, complete: Callable[[str], list[str]]) -> str | None:
+            raise Terminated
+
+    console = Ended(stdin_tty=True, stdout_tty=True, stderr_tty=True)
+    with pytest.raises(Terminated):
+        code_source.prompt_for_code(console, Output(console), weak=False)
+    assert console.out == "\n"
 
 
 def test_others_on_this_machine(tmp_path: Path) -> None:

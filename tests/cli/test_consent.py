@@ -11,14 +11,17 @@ from tallow.cli.consent import (
     Ask,
     Decline,
     Policy,
+    Taken,
     accepted,
-    conflict_prompt,
     judge,
-    read_conflict,
+    narrowed,
+    read_consent,
+    read_taken,
     read_yes_no,
+    taken_prompt,
     yes_no,
 )
-from tests.cli.happenings import PLAIN, entry, offer
+from tests.cli.happenings import PLAIN, choice_of, entry, offer
 
 PERSON = Policy(may_ask=True)
 
@@ -83,14 +86,42 @@ def test_nobody_there_is_no() -> None:
     assert isinstance(judge(offer(), Policy(may_ask=False)), Decline)
 
 
-def test_taken_names_are_asked_about_once() -> None:
-    """The second question comes only where names are taken and no option has answered it."""
-    assert conflict_prompt(offer(), PERSON) is None
-    assert conflict_prompt(offer(conflicts=1), PERSON) == (
-        "1 exists already: rename, skip, overwrite, or stop? [r/s/o/N] "
+def test_a_part_is_judged_by_itself() -> None:
+    """C4: with the program left out, Enter is yes again, and the question says how much of it."""
+    whole = offer(*PLAIN, flags=("executable",), free_bytes=9_000_000)
+    choice = choice_of(whole)
+    assert narrowed(whole, choice).flags == ["executable"]
+    choice.mark([2], wanted=False)
+    part = narrowed(whole, choice)
+    assert (part.files, part.folders, part.total_bytes, part.flags) == (2, 1, 8_100_512, [])
+    question = asked(judge(part, PERSON, of=whole))
+    assert question == Ask("Receive these 2 of 3 files (8.1 MB) into ./? ", True, True)
+    choice.mark([1], wanted=False)
+    question = asked(judge(narrowed(whole, choice), PERSON, of=whole))
+    assert question.prompt == "Receive this 1 of 3 files (512 B) into ./? "
+
+
+def test_a_warning_of_the_whole_list_stays() -> None:
+    """A flag that no entry carries cannot be chosen away."""
+    whole = offer(entry(0, "a", 1), entry(1, "b", 1, flags=("dotfile",)), flags=("bidi", "dotfile"))
+    choice = choice_of(whole)
+    choice.mark([1], wanted=False)
+    assert narrowed(whole, choice).flags == ["bidi"]
+
+
+def test_there_must_be_something_to_choose_from() -> None:
+    """Choosing is offered from two entries on."""
+    assert not asked(judge(offer(), PERSON)).may_select
+    assert asked(judge(offer(*PLAIN), PERSON)).may_select
+
+
+def test_a_taken_name_is_asked_about() -> None:
+    """C4: the question names the file where it would go, and says how many follow."""
+    one = entry(3, "a\x1b[2J", 5, target="d/a_")
+    assert taken_prompt(one, 0) == (
+        "d/a_ exists already: overwrite, rename, skip, or stop? [o/r/s/N] "
     )
-    assert (conflict_prompt(offer(conflicts=2), PERSON) or "").startswith("2 exist already")
-    assert conflict_prompt(offer(conflicts=2), Policy(True, on_conflict="skip")) is None
+    assert taken_prompt(one, 2).endswith(" [o/r/s/N; O/R/S = all 3] ")
     assert accepted(Policy(True, on_conflict="skip")) == Accept("skip")
 
 
@@ -107,19 +138,37 @@ def test_yes_and_no(answer: str | None, enter_means_yes: bool, read: bool | None
 
 
 @pytest.mark.parametrize(
+    ("answer", "may_select", "read"),
+    [
+        ("s", True, "select"), ("S", True, "select"), ("s", False, None), ("", True, "yes"),
+        ("n", True, "no"), (None, True, "no"), ("perhaps", True, None),
+    ],
+)  # fmt: skip
+def test_an_offer_is_answered(answer: str | None, may_select: bool, read: str | None) -> None:
+    """Yes, no or s; s only where there is something to choose from."""
+    assert read_consent(answer, enter_means_yes=True, may_select=may_select) == read
+
+
+@pytest.mark.parametrize(
     ("answer", "read"),
     [
-        ("r", "rename"), ("S", "skip"), ("overwrite", "overwrite"), ("", "stop"), (None, "stop"),
-        ("n", "stop"), ("y", None),
+        ("r", Taken("rename")), ("skip", Taken("skip")), ("o", Taken("overwrite")),
+        ("R", Taken("rename", True)), ("S", Taken("skip", True)), ("O", Taken("overwrite", True)),
+        ("overwrite all", Taken("overwrite", True)), ("Overwrite", Taken("overwrite")),
+        ("", "stop"), (None, "stop"), ("n", "stop"), ("y", None),
     ],
 )  # fmt: skip
 def test_answers_about_taken_names(
-    answer: str | None, read: Literal["rename", "skip", "overwrite", "stop"] | None
+    answer: str | None, read: Taken | Literal["stop"] | None
 ) -> None:
-    """Only a clear word overwrites; a yes is not one."""
-    assert read_conflict(answer) == read
+    """Only a clear word overwrites; a yes is not one; a capital stands for all that follow."""
+    assert read_taken(answer) == read
 
 
 def test_brackets_show_the_default() -> None:
     """The capital letter is what Enter means."""
     assert (yes_no(True), yes_no(False)) == ("[Y/n] ", "[y/N] ")
+    assert (yes_no(True, may_select=True), yes_no(False, may_select=True)) == (
+        "[Y/n/s] ",
+        "[y/N/s] ",
+    )

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import io
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import TextIO
 
 import pytest
 
 from tallow.cli.console import Console
+from tests.house.tree import ROOT
 
 
 @pytest.fixture
@@ -138,3 +142,48 @@ def test_the_code_prompt_keeps_no_history(monkeypatch: pytest.MonkeyPatch) -> No
     assert offered == ["cross", "crowd", None]
     assert automatic == [False]
     assert readline.get_current_history_length() == length
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a pseudo terminal and job control")
+def test_ctrl_z_gives_the_terminal_back_and_takes_it_again() -> None:
+    """C10: stopped at the code prompt the terminal is as before; the line is there afterwards."""
+    import termios
+
+    leader, follower = os.openpty()
+    program = (
+        "from tallow.cli.console import Console;"
+        "print(repr(Console.system().read_code('Code: ', lambda _: [])))"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=follower, stdout=follower, stderr=follower, cwd=ROOT, start_new_session=True,
+    )  # fmt: skip
+    try:
+        _until(leader, b"Code: ")
+        os.write(leader, b"7-ab")
+        _until(leader, b"7-ab")
+        assert not termios.tcgetattr(follower)[3] & termios.ICANON
+        child.send_signal(signal.SIGTSTP)
+        _, status = os.waitpid(child.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status)
+        assert termios.tcgetattr(follower)[3] & termios.ICANON
+        child.send_signal(signal.SIGCONT)
+        _until(leader, b"Code: 7-ab")
+        assert not termios.tcgetattr(follower)[3] & termios.ICANON
+        os.write(leader, b"c\n")
+        _until(leader, b"'7-abc'")
+        assert child.wait() == 0
+        assert termios.tcgetattr(follower)[3] & termios.ICANON
+    finally:
+        child.kill()
+        child.wait()
+        os.close(leader)
+        os.close(follower)
+
+
+def _until(terminal: int, wanted: bytes) -> bytes:
+    """Read from a terminal until something was shown."""
+    shown = b""
+    while wanted not in shown:
+        shown += os.read(terminal, 4096)
+    return shown

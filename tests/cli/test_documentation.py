@@ -20,11 +20,14 @@ from tallow.protocol.names import Risk
 from tests.house.tree import ROOT
 
 PAGE = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
-SHARED = ("Codes and people", "The path", "Speech")
+SHARED = ("Codes and people", "The path", "When it has ended", "Speech")
 SECTIONS_OF = {
     "tallow": ("`tallow`",),
     "send": ("`tallow send`", *SHARED),
     "receive": ("`tallow receive`", *SHARED),
+    "resume": ("`tallow resume`", *SHARED[1:]),
+    "sync": ("`tallow sync`", *SHARED),
+    "watch": ("`tallow watch`", *SHARED),
     "forget": ("`tallow relay`", "Speech"),
     "demo": ("`tallow demo`",),
 }
@@ -129,7 +132,16 @@ def test_events_are_documented_with_their_fields() -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", [e.VerifyStep, e.OfferSent, e.TransferAdded, e.TransferState, e.TransferFile]
+    "kind",
+    [
+        e.VerifyStep,
+        e.OfferSent,
+        e.TransferAdded,
+        e.TransferState,
+        e.TransferFile,
+        e.TransferPaused,
+        e.TransferUnfinished,
+    ],
 )
 def test_words_of_events_are_documented(kind: type[e.Event]) -> None:
     """D8: where a field takes one of a few words, the page has all of them."""

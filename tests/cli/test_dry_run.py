@@ -51,3 +51,11 @@ def test_a_source_that_is_not_there(tmp_path: Path) -> None:
     """A missing source is exit 8."""
     stage = Stage()
     assert stage.run("send", "-n", str(tmp_path / "missing")) == 8
+
+
+def test_kept_links_are_listed(tmp_path: Path) -> None:
+    """C7: a link that will be kept shows its target and counts as a link."""
+    stage = Stage()
+    assert stage.run("send", "-n", str(tree(tmp_path)), "--symlinks", "keep") == 0
+    assert "photos/link -> a.txt" in stage.console.out
+    assert "Would send 2 files, 2 folders, 1 link, 2.0 kB." in stage.console.err

@@ -26,6 +26,7 @@ from tests.cli.happenings import (
     TICKET,
     done,
     ended,
+    entry,
     offer,
     peer_up,
 )
@@ -80,7 +81,7 @@ def test_enter_declines_a_strangers_program() -> None:
         offer(*PLAIN, flags=("executable",)), Until(DeclineOffer), ended("declined", 7),
     ]  # fmt: skip
     assert stage.run(*RECEIVE, script=script) == 7
-    assert "[y/N]" in stage.console.err
+    assert "[y/N/s]" in stage.console.err
 
 
 def test_the_end_of_input_declines() -> None:
@@ -99,18 +100,36 @@ def test_nonsense_is_asked_again_then_no() -> None:
 @pytest.mark.parametrize(
     ("answer", "command"),
     [
-        ("s", AcceptOffer(TICKET, "skip")),
-        ("o", AcceptOffer(TICKET, "overwrite")),
-        ("r", AcceptOffer(TICKET, "rename")),
+        ("s", AcceptOffer(TICKET, conflicts=((1, "skip"),))),
+        ("o", AcceptOffer(TICKET, conflicts=((1, "overwrite"),))),
+        ("r", AcceptOffer(TICKET, conflicts=((1, "rename"),))),
         ("", DeclineOffer(TICKET)),
     ],
 )
 def test_taken_names_are_asked_about(answer: str, command: AcceptOffer | DeclineOffer) -> None:
-    """Names that exist are a question of their own, whose Enter stops."""
+    """C4: a name that exists is a question of its own, whose Enter stops."""
     stage = at_a_terminal("y", answer)
     last = done() if isinstance(command, AcceptOffer) else ended("declined", 7)
-    stage.run(*RECEIVE, script=[offer(conflicts=2), Until(type(command)), last])
+    taken = offer(entry(0, "new", 1), entry(1, "old", 1, flags=("overwrite",)), conflicts=1)
+    stage.run(*RECEIVE, script=[taken, Until(type(command)), last])
     assert answers_of(stage) == [command]
+
+
+def test_a_part_is_taken() -> None:
+    """C4: what was chosen goes to the engine as runs of numbers, while events go on."""
+    stage = at_a_terminal("s", "3", "", "y")
+    script: list[Step] = [offer(*PLAIN), Until(AcceptOffer), done()]
+    assert stage.run(*RECEIVE, script=script) == 0
+    assert answers_of(stage) == [AcceptOffer(TICKET, selection=((0, 1), (3, 3)))]
+
+
+def test_a_peer_that_leaves_ends_the_choice() -> None:
+    """A list is no reason to sit in front of a connection that is gone."""
+    stage = at_a_terminal("s")
+    seen = Once(lambda: "Take or leave" in stage.console.err)
+    assert stage.run(*RECEIVE, script=[offer(*PLAIN), seen, ended("peer-gone", 5)]) == 5
+    stage.console.never.set()
+    assert answers_of(stage) == []
 
 
 def test_an_option_answers_for_taken_names() -> None:

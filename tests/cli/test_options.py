@@ -7,9 +7,11 @@ import pytest
 from click.testing import CliRunner
 
 from tallow.cli.options import (
+    Ending,
     Pairing,
     PathPolicy,
     Speech,
+    ending_options,
     option,
     pairing_options,
     path_options,
@@ -26,6 +28,7 @@ def root() -> None:
 
 @root.command("send")
 @option("--exclude-from", "from_", default="")
+@ending_options
 @pairing_options
 @path_options
 @speech_options
@@ -47,6 +50,7 @@ def test_defaults_are_quiet_and_safe() -> None:
     """Without any option the values are the documented defaults."""
     found = run()
     assert found["pairing"] == Pairing()
+    assert found["ending"] == Ending(copy=False, on_done="", notify=False)
     assert found["path"] == PathPolicy()
     assert found["speech"] == Speech()
 
@@ -56,10 +60,12 @@ def test_every_group_is_gathered() -> None:
     found = run(
         "--words", "5", "--expires", "30m", "--weak-code", "--no-qr", "--as", "bob", "--verify",
         "--anonymous", "--relay", "a:1", "--relay-pass", "p", "--relay-pass-file", "f",
-        "--transport", "tcp", "--json", "-q", "-vv", "--no-input", "--no-color",
+        "--transport", "tcp", "--copy", "--notify", "--on-done", "make x", "--json", "-q", "-vv",
+        "--no-input", "--no-color",
     )  # fmt: skip
     assert found["pairing"] == Pairing(5, 1800, True, False, "bob", True, True)
     assert found["path"] == PathPolicy("a:1", True, "p", True, "f", "tcp")
+    assert found["ending"] == Ending(copy=True, on_done="make x", notify=True)
     assert found["speech"] == Speech(True, True, 2, True, True)
 
 
@@ -67,12 +73,13 @@ def test_the_environment_sets_options() -> None:
     """D4: every option reads a variable named after its long flag."""
     found = run(
         TALLOW_AS="alice", TALLOW_QR="1", TALLOW_RELAY="b:2", TALLOW_VERBOSE="2", TALLOW_JSON="1",
-        TALLOW_EXPIRES="2d", TALLOW_EXCLUDE_FROM="list",
+        TALLOW_EXPIRES="2d", TALLOW_EXCLUDE_FROM="list", TALLOW_COPY="1", TALLOW_ON_DONE="x",
     )  # fmt: skip
     assert found["pairing"] == Pairing(expires_s=172_800, qr=True, name="alice")
     assert found["path"] == PathPolicy("b:2", relay_typed=False)
     assert found["speech"] == Speech(json=True, verbose=2)
     assert found["from_"] == "list"
+    assert found["ending"] == Ending(copy=True, on_done="x")
 
 
 def test_flags_win_over_the_environment() -> None:

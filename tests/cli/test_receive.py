@@ -18,6 +18,7 @@ from tests.cli.happenings import (
     TRANSFERRING,
     done,
     ended,
+    entry,
     offer,
     peer_up,
 )
@@ -229,6 +230,56 @@ def test_nothing_else_is_on_standard_output() -> None:
     assert stage.run("receive", "7-mine", "-o", "-", "-v", *RELAY, script=script) == 0
     assert stage.console.out == ""
     assert "both need standard output" in refused("7-mine", "-o", "-", "--json")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "selection"),
+    [
+        (("7-mine", "--select", "*.jpg"), "7-mine", ((0, 1),)),
+        (("--select=*.jpg,notes.txt", "7-mine"), "7-mine", ((0, 1), (3, 3))),
+        (("7-mine", "--select", "/holiday", "--select", "!*.exe"), "7-mine", ((0, 1), (3, 3))),
+    ],
+)
+def test_patterns_choose(
+    arguments: tuple[str, ...], code: str, selection: tuple[tuple[int, int], ...]
+) -> None:
+    """C4: --select PATTERN takes what matches, repeated or with commas, without a terminal."""
+    stage = Stage()
+    script: list[Step] = [offer(*PLAIN), Until(AcceptOffer), done()]
+    assert stage.run("receive", *arguments, "--yes", *RELAY, script=script) == 0
+    assert stage.engine.submitted[1] == AcceptOffer(TICKET, selection=selection)
+    command = stage.engine.submitted[0]
+    assert isinstance(command, Receive)
+    assert command.code == code
+
+
+def test_select_alone_shows_the_list() -> None:
+    """C4: a code behind a bare --select is a code; the list comes before the question."""
+    for arguments in (("--select", "7-mine"), ("7-mine", "--select"), ("7-mine", "--select", "-")):
+        stage = person("-2", "", "y")
+        script: list[Step] = [offer(*PLAIN), Until(AcceptOffer), done()]
+        assert stage.run("receive", *arguments, *RELAY, script=script) == 0, stage.console.err
+        assert stage.engine.submitted[1] == AcceptOffer(TICKET, selection=((0, 0), (2, 3)))
+
+
+def test_select_alone_asks() -> None:
+    """What asks cannot go with what forbids asking."""
+    for arguments in (("--yes", "--select"), ("-o", "-", "--select"), ("--yes", "--select", "-")):
+        assert "--select without a pattern asks" in refused("7-mine", *arguments, stage=person())
+    assert "There is no terminal" in refused("7-mine", "--select")
+    assert "There is no terminal" in refused("7-mine", "--select", "*.jpg")
+
+
+def test_a_choice_from_the_list() -> None:
+    """A whole exchange of a receiver who chooses and is asked about a taken name."""
+    stage = person("s", "-3", "", "y", "o")
+    taken = (*PLAIN[:3], entry(3, "holiday/notes.txt", 512, flags=("overwrite",)))
+    script: list[Step] = [
+        CONNECTED, peer_up(), offer(*taken, flags=("executable", "overwrite"), conflicts=1),
+        Until(AcceptOffer), e.OfferAnswered(TICKET, True, 2, 8_100_512), TRANSFERRING, done(),
+    ]  # fmt: skip
+    assert stage.run("receive", GENERATED.text, *RELAY, script=script) == 0
+    assert same_as_transcript("receive_select", stage.console.transcript())
 
 
 # --- options ----------------------------------------------------------------------------------

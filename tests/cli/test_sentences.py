@@ -8,6 +8,7 @@ import pytest
 
 from tallow.cli import sentences
 from tallow.engine import events as e
+from tallow.protocol.kept import NotKept
 from tests.cli.happenings import ALLOCATED, CODE, PIN, RELAY, TICKET, done
 
 HOSTILE = "a\x1b[2J\u202eb\x07"
@@ -134,3 +135,22 @@ def test_warnings_about_guessable_codes() -> None:
     """A code without a number warns of the relay, a short one with a number of guessing."""
     assert "relay's operator" in sentences.weak_code(30.0, numbered=False)
     assert "one try" in sentences.weak_code(12.0, numbered=True)
+
+
+def test_what_was_not_kept_is_one_line() -> None:
+    """C7: each kind with its count, in the words of the side that reads it; nothing for nothing."""
+    lost = NotKept(links=2, names=1, modes=1, times=3, xattrs=1, holes=1)
+    event = e.TransferDone(TICKET, "receive", 1, 3, 0.1, 0, "00", "./", not_kept=lost)
+    assert sentences.not_kept(event) == (
+        "Not kept: 2 symbolic links, 1 name changed for this system, mode bits of 1 entry,"
+        " the time of 3 entries, 1 extended attribute, the holes of 1 sparse file."
+    )
+    sent = e.TransferDone(TICKET, "send", 1, 3, 0.1, 0, "00", "", not_kept=NotKept(names=2))
+    assert sentences.not_kept(sent) == "Not kept: 2 names changed for the other system."
+    assert sentences.not_kept(e.TransferDone(TICKET, "send", 1, 3, 0.1, 0, "00", "")) is None
+
+
+def test_links_are_part_of_the_amount() -> None:
+    """C7: an offer of links alone has no files to speak of."""
+    assert sentences.amount(3, 1, 1_000, 2) == "3 files, 1 folder, 2 links, 1.0 kB"
+    assert sentences.amount(0, 0, 0, 1) == "1 link, 0 B"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from tallow.cli.sheet import enough_space, sheet, warnings
+from tallow.engine import events as e
 from tests.cli.happenings import PLAIN, entry, offer, peer_up
 from tests.cli.still_console import same_as_transcript
 
@@ -128,3 +131,14 @@ def test_a_long_note_is_cut() -> None:
     """A note of many lines does not push the question off the screen."""
     found = sheet(offer(note="\n".join("line" for _ in range(100))), None, "", columns=80)
     assert sum("line" in line for line in found) == 5
+
+
+def test_a_link_shows_where_it_points() -> None:
+    """C7, X05: the target stands behind the name, escaped, and links are counted."""
+    link = e.OfferEntry(0, "l", "l", "link", 0, ["symlink"], points_to=f"a/{HOSTILE}")
+    shown = msgspec.structs.replace(offer(link, flags=("symlink",)), files=0, links=1)
+    found = sheet(shown, None, "", columns=80)
+    assert any("l -> a/a\\x1b[2J" in line and "! link" in line for line in found)
+    assert any(line.startswith("Offer:    1 link") for line in found)
+    assert "Look out: it holds links" in found
+    assert not set("\n".join(found)) & set("\x1b\u202e")

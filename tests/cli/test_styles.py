@@ -10,7 +10,8 @@ import pytest
 
 from tallow.cli.options import Speech
 from tallow.cli.render import Output
-from tallow.cli.styles import Style, Telling, style_for
+from tallow.cli.style_choice import style_for
+from tallow.cli.styles import Style, Telling
 from tallow.engine import events as e
 from tests.cli.happenings import (
     ALLOCATED,
@@ -40,6 +41,7 @@ ONE_OF_EACH: tuple[e.AnyEvent, ...] = (
     WAITING,
     e.CodeGuessed(TICKET, 1, 3, can_reopen=True),
     e.CodeDropped(TICKET, 2, 3, dead=False),
+    e.CodeClosed(TICKET, "code-guessed", "This code is dead.", ""),
     JOINED,
     e.PeerRefused(TICKET, "peer-version", "Other version.", ""),
     peer_up(),
@@ -51,8 +53,16 @@ ONE_OF_EACH: tuple[e.AnyEvent, ...] = (
     e.OfferAnswered(TICKET, True, 3, 9),
     e.TextArrived(TICKET, "hi", "", "bob"),
     TRANSFERRING,
+    e.SessionLost(TICKET, "The wire broke.", 0.2, 60.0),
+    e.TransferResumed(TICKET, 3, 1, 0),
+    e.TransferNotResumed(TICKET, "it is damaged"),
+    e.TransferPaused(TICKET, "here", "disk-full", 9),
+    e.TransferContinued(TICKET),
+    e.SyncRemoved(TICKET, "old/", "it is not empty"),
+    e.SyncRound(TICKET, 2, 3, 9, 0, 0.5),
     progress(),
     e.TransferFile(TICKET, "a.txt", "failed", "it changed"),
+    e.TransferUnfinished(TICKET, "ab" * 8, "send", ["/a"], "bob", 3, 9, 60.0, expired=False),
     e.CommandFailed(TICKET, "too late"),
     done(),
     ended("peer-gone", 5),
@@ -137,7 +147,11 @@ def test_quiet_says_results_and_failures() -> None:
     """-q prints the code, the text, and files that failed."""
     console = told(ONE_OF_EACH, Speech(quiet=True), sending=True)
     assert console.out == f"{CODE}\nhi"
-    assert console.err == "failed: a.txt (it changed)\nwarning: too late\n"
+    assert console.err.splitlines() == [
+        "not as listed: old/ (it is not empty)",
+        "failed: a.txt (it changed)",
+        "warning: too late",
+    ]
 
 
 def test_the_code_of_a_receiver_is_no_result() -> None:
@@ -258,10 +272,10 @@ def test_symbols_have_names_and_digits() -> None:
     """What is compared is shown as signs, names and digits."""
     console = StillConsole()
     style, _ = style_on(console, Speech())
-    style.symbols()
+    style.symbols(TICKET)
     assert console.err == ""
     style.show(peer_up())
-    style.symbols()
+    style.symbols(TICKET)
     assert "  🐸  frog\n" in console.err
     assert "  48213 90717" in console.err
 

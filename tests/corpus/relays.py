@@ -24,8 +24,10 @@ FROM_CLIENT = {
     "client.auth": wire.client_frame(wire.Auth(bytes(32))),
     "client.allocate": wire.client_frame(wire.Allocate(600)),
     "client.claim": CREATE,
+    "client.succeed": wire.client_frame(wire.Succeed(PLATE, b"t" * 32, b"h" * 32)),
     "client.join": wire.client_frame(wire.Join(PLATE, FIRST)),
     "client.meet": wire.client_frame(wire.Meet(b"i" * 32, 600)),
+    "client.take": wire.client_frame(wire.Take(1)),
     "client.reopen": wire.client_frame(wire.Reopen()),
     "client.leave": wire.client_frame(wire.Leave()),
     "client.ping": encode_link(LinkType.PING),
@@ -36,7 +38,7 @@ FROM_RELAY = {
     "relay.hello": GREETING,
     "relay.allocated": wire.relay_frame(wire.Allocated(PLATE, 600)),
     "relay.waiting": wire.relay_frame(wire.Waiting()),
-    "relay.paired": wire.relay_frame(wire.Paired("creator", FIRST)),
+    "relay.paired": wire.relay_frame(wire.Paired("creator", FIRST, 1)),
     "relay.refused": wire.relay_frame(wire.Refused("rate", 5)),
     "relay.notice": wire.relay_frame(wire.Notice("crowded")),
     "relay.pong": encode_link(LinkType.PONG),
@@ -102,9 +104,11 @@ def _prepare(relay: MemoryRelay, link: MemoryWire, what: str) -> None:
     if what == "client.join":
         relay.enter(wire.Claim(PLATE, 600))
     relay.feed(link, HELLO)
-    if what in ("client.reopen", "client.leave", "client.data"):
+    if what in ("client.take", "client.reopen", "client.leave", "client.data"):
         relay.feed(link, CREATE)
         relay.join(PLATE)
+    if what == "client.data":
+        relay.say(link, wire.Take(1))
     link.taken()
 
 
@@ -131,7 +135,7 @@ def _at_the_client(what: str, raw: bytes) -> Ends:
     client.begin(NOW)
     client.bytes_to_send()
     before = b"" if what == "relay.hello" else GREETING
-    if what == "relay.notice":
+    if what in ("relay.paired", "relay.notice"):
         before += FROM_RELAY["relay.waiting"]
     reader = LinkReader()
     try:

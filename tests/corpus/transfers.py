@@ -21,7 +21,8 @@ from tallow.wire.errors import WireError
 from tallow.wire.frames import RecordHeader
 from tests.corpus.cases import MASKS, Case, Ends, flipped
 from tests.pair.lane import Item, folder
-from tests.pair.transfer import Arriving, PlainPath, Transfer, done, over_the_wire
+from tests.pair.paths import Arriving, PlainPath, over_the_wire
+from tests.pair.transfer import Transfer, done
 
 _chance = random.Random(11)
 ITEMS = [Item("a", b"small"), folder("d"), Item("d/b", _chance.randbytes(70_000)), Item("c", b"")]

@@ -15,6 +15,7 @@ from tallow.crypto.tree import (
     manifest_root,
     root_hash,
     roots_digest,
+    zero_leaf_hash,
 )
 from tests.vectors import counted, read_json
 
@@ -161,6 +162,13 @@ def test_roots_digest(items: list[tuple[int, bytes]]) -> None:
     """The digest covers number and root of each file in the given order."""
     whole = b"".join(number.to_bytes(4, "big") + root for number, root in items)
     assert roots_digest(iter(items)) == in_context("tallow/1 roots", whole)
+
+
+@pytest.mark.parametrize("length", [0, 1, LEAF, 1 << 20])
+def test_a_hole_hashes_like_its_zeros(length: int) -> None:
+    """C7: a leaf that was never read has the hash of the zero bytes that it stands for."""
+    assert zero_leaf_hash(length) == leaf_hash(bytes(length))
+    assert zero_leaf_hash(length) is zero_leaf_hash(length)
 
 
 def test_roots_digest_refuses_other_lengths() -> None:

@@ -20,6 +20,9 @@ EVERY: list[c.AnyCommand] = [
     c.ConfirmSas(1, equal=False),
     c.ReopenCode(1, reopen=True),
     c.CancelTransfer(1, "terminated"),
+    c.Resume("00ff", timeout_s=30.0),
+    c.PauseTransfer(1),
+    c.ContinueTransfer(1),
 ]
 
 

@@ -6,13 +6,26 @@ import asyncio
 
 import pytest
 
+from tallow.crypto.secret import SecretBytes
+from tallow.engine.lanes import Lanes
 from tallow.engine.link import Link, read_peer_frame
+from tallow.engine.ports import Lane
 from tallow.errors import LinkError, PeerGone, RelayUnreachable, RemoteProtocolError, TimedOut
+from tallow.protocol.lane_proof import LaneJoin, LaneProof
 from tallow.protocol.rendezvous import Greeted, PlateAllocated, RelayNoticed, Rendezvous, SeatTaken
 from tallow.wire import limits
 from tallow.wire import relay as wire
-from tallow.wire.frames import LinkType, PeerType, encode_link, encode_peer
-from tests.fakes import SeededRng, TestClock, virtual
+from tallow.wire.frames import (
+    LinkType,
+    PeerType,
+    RecordHeader,
+    encode_link,
+    encode_peer,
+    encode_record,
+)
+from tests.fakes import BEGIN_S, SeededRng, TestClock, virtual
+from tests.pair.sessions import Two
+from tests.world.lane import MemoryLane, joined
 from tests.world.relay import MemoryConnection, MemoryRelay
 
 
@@ -194,3 +207,80 @@ def test_a_false_peer_frame_is_the_peers_fault(raw: bytes) -> None:
     """X14: bytes that are no peer frame become one error of ours."""
     with pytest.raises(RemoteProtocolError):
         read_peer_frame(raw)
+
+
+# --- lanes ------------------------------------------------------------------------------------
+
+
+def _bulk(number: int = 0) -> bytes:
+    header = RecordHeader(PeerType.BULK, 1, 0, number)
+    return encode_record(header, bytes(40))
+
+
+async def _with_lane() -> tuple[Link, MemoryLane, MemoryLane]:
+    """Return a link in a session, and both ends of its one lane."""
+    link, _ = await _connect(MemoryRelay())
+    near, far = joined()
+
+    async def dial(token: bytes, join: LaneJoin) -> Lane:
+        del token, join
+        return near
+
+    proof = LaneProof(SecretBytes(bytes(64)), "i", "lane", bytes(32))
+    link.lanes = Lanes(dial, lambda: LaneJoin(proof), link.ring)
+    link.peer = Two(BEGIN_S).greet(BEGIN_S).i.session
+    link.lanes.dial([bytes(32)])
+    while not isinstance(await link.next_event(), PlateAllocated):
+        pass
+    assert link.lanes.standing == 1
+    return link, near, far
+
+
+@virtual
+async def test_lanes_are_not_read_before_they_may_be() -> None:
+    """X25: a record that overtakes the START with its keys waits on its lane."""
+    link, near, far = await _with_lane()
+    far.send(memoryview(_bulk()))
+    await asyncio.sleep(1)
+    assert link.poll() is None
+    assert near.lent == []
+    link.lanes_open = True
+    assert link.poll() is None
+    assert near.lost, "it was of no channel that is open"
+    await link.drop_lanes()
+    await _leave(link)
+
+
+@pytest.mark.parametrize(
+    "frame", [_bulk(), encode_peer(PeerType.FLIGHT, bytes(60)), bytes(3), b"\xff" * 70]
+)
+@virtual
+async def test_a_bad_record_costs_its_lane_and_nothing_else(frame: bytes) -> None:
+    """X14, X25: forged, of another kind, or no frame at all: the session goes on."""
+    link, near, far = await _with_lane()
+    link.lanes_open = True
+    far.send(memoryview(frame))
+    await asyncio.sleep(1)
+    assert link.poll() is None
+    assert near.is_closed
+    assert link.lanes is not None
+    assert link.lanes.standing == 0
+    await _leave(link)
+
+
+@virtual
+async def test_a_buffer_of_a_lane_goes_back_to_it() -> None:
+    """X25: whoever keeps a record gives its buffer back to where it came from, once."""
+    link, near, far = await _with_lane()
+    link.lanes_open = True
+    far.send(memoryview(_bulk()))
+    await asyncio.sleep(1)
+    assert link.poll() is None
+    kept = link.keep()
+    assert kept is not None
+    assert near.lent == [kept]
+    link.release()
+    assert near.lent == [kept]
+    link.recycle(kept)
+    assert near.lent == []
+    await _leave(link)

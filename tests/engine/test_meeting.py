@@ -7,9 +7,10 @@ from itertools import pairwise
 
 import pytest
 
+from tallow.engine.connecting import connect, relay_of
 from tallow.engine.context import ExchangeContext
 from tallow.engine.joining import numbered_context, pake_context
-from tallow.engine.meeting import BACK_OFF_S, attempt_key, connect, relay_of
+from tallow.engine.meeting import BACK_OFF_S, attempt_key
 from tallow.engine.ports import Ports
 from tallow.engine.settings import Settings
 from tallow.errors import NoRelaySet

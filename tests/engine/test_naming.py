@@ -9,8 +9,10 @@ from tallow.engine.naming import NameQueue, give_names
 from tallow.engine.storage.journal import JournalHead
 from tallow.engine.storage.sink import Named
 from tallow.errors import DiskFull, NotWritable
+from tallow.protocol.kept import NotKept
 from tallow.protocol.manifest import Selection
-from tallow.protocol.transfer.jobs import StoreLeaves, StorePack
+from tallow.protocol.messages import Xattrs
+from tallow.protocol.transfer.jobs import CheckLeaves, StoreLeaves, StorePack
 from tallow.protocol.transfer.receiver import FileReady
 from tests.fakes import InlineWorkers, Job, virtual
 from tests.world.stranger import file
@@ -20,12 +22,13 @@ class Shelf:
     """A sink that only gives names, as a test wants them."""
 
     in_order = False
+    journal_name = ""
 
     def __init__(self, outcomes: dict[int, Named | Exception]) -> None:
         self.outcomes = outcomes
         self.discarded: list[int] = []
 
-    def give_name(self, file_no: int) -> Named:
+    def give_name(self, file_no: int, xattrs: Xattrs = ()) -> Named:
         """Give the name that was arranged, or fail as arranged."""
         outcome = self.outcomes[file_no]
         if isinstance(outcome, Exception):
@@ -56,8 +59,17 @@ class Shelf:
     def finish(self) -> None:
         """Nothing to end."""
 
-    def abandon(self) -> None:
-        """Nothing to remove."""
+    def check_leaves(self, job: CheckLeaves) -> list[bytes]:
+        """Nothing is there."""
+        return [b""] * len(job.lengths)
+
+    def not_kept(self) -> NotKept:
+        """Nothing was lost."""
+        return NotKept()
+
+    def abandon(self, *, keep: bool) -> bool:
+        """Nothing to remove, nothing to keep."""
+        return False
 
 
 def ready(number: int) -> FileReady:

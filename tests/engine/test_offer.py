@@ -10,6 +10,7 @@ import pytest
 
 from tallow.engine import offer as offer_module
 from tallow.engine.commands import AcceptOffer, Receive
+from tallow.engine.continuing import Planned
 from tallow.engine.greeting import Conversation
 from tallow.engine.offer import ENTRIES_SHOWN, offer_entry, offer_event, sink_for
 from tallow.engine.ports import Ports
@@ -58,8 +59,8 @@ def test_the_event_holds_the_first_lines(tmp_path: Path, count: int) -> None:
     known = SimpleNamespace(verified=True, fingerprint="ab", peer_name="Alice")
     event = offer_event(
         7,
-        OfferReceived(target.manifest, "files", "note"),
-        target,
+        OfferReceived(target.manifest, "files", "note", (), False),
+        Planned(target),
         cast(Conversation, known),
         Receive(on_conflict="skip"),
     )
@@ -73,15 +74,16 @@ def test_a_yes_opens_a_folder_or_standard_output(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Files go below the folder; a single one to the pipe behind this program."""
-    inbox = sink_for(target_for(tmp_path, file("a")), AcceptOffer(1), ports())
+    inbox = sink_for(target_for(tmp_path, file("a")), AcceptOffer(1), ports(), None)
     assert isinstance(inbox, Inbox)
-    inbox.abandon()
+    assert not inbox.abandon(keep=True), "nothing arrived that could be kept"
     monkeypatch.setattr(offer_module, "STDOUT_DESCRIPTOR", 99_999)
-    assert isinstance(sink_for(target_for(STDOUT, STREAM), AcceptOffer(1), ports()), StdoutSink)
+    pipe = sink_for(target_for(STDOUT, STREAM), AcceptOffer(1), ports(), None)
+    assert isinstance(pipe, StdoutSink)
 
 
 def test_the_journal_key_is_made_at_need(tmp_path: Path) -> None:
     """A short transfer draws no key and writes no state."""
     outside = ports()
-    sink_for(target_for(tmp_path, file("a")), AcceptOffer(1), outside).abandon()
+    sink_for(target_for(tmp_path, file("a")), AcceptOffer(1), outside, None).abandon(keep=False)
     assert outside.state.read("journal.key") is None

@@ -11,8 +11,9 @@ from tallow.engine import events as e
 from tallow.engine.commands import AcceptOffer, DeclineOffer, Receive, SendFiles
 from tallow.engine.engine import OfferEntries
 from tallow.engine.offer import ENTRIES_SHOWN
+from tallow.engine.storage.inbox import Inbox
 from tallow.wire import limits
-from tests.fakes import virtual
+from tests.fakes import SeededRng, virtual
 from tests.world.world import a_world, make, tree
 
 
@@ -53,19 +54,22 @@ async def test_files_go_to_the_folder_in_any_case(tmp_path: Path, streams_to_std
 
 
 @virtual
-async def test_a_long_transfer_is_synced_as_it_goes(tmp_path: Path) -> None:
+async def test_a_long_transfer_is_synced_as_it_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What arrived becomes durable every second, not only at the end."""
     synced: list[float] = []
+    make_durable = Inbox.make_durable
     async with a_world(tmp_path) as world:
         alice, bob = await world.pair()
         alice.workers.takes_s = lambda job: 1.0 if job.name == "seal" else 0.0
 
-        def before(job: object) -> None:
-            if getattr(job, "name", "") == "make_durable":
-                synced.append(bob.clock.now())
+        def noting(inbox: Inbox) -> None:
+            synced.append(bob.clock.now())
+            make_durable(inbox)
 
-        bob.workers.before = before
-        make(alice.folder, {"file": bytes(20 << 20)})
+        monkeypatch.setattr(Inbox, "make_durable", noting)
+        make(alice.folder, {"file": SeededRng("long").bytes(20 << 20)})
         sending, getting = await world.send(alice, bob, alice.folder / "file")
         await bob.done(getting)
         await alice.done(sending)

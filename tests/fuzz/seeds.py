@@ -10,10 +10,18 @@ from pathlib import Path
 
 from tallow.engine.storage.journal import (
     FileNamed,
+    FolderMade,
     JournalHead,
     JournalWriter,
     LeavesDurable,
     PartOpened,
+)
+from tallow.protocol.bulk import (
+    Codec,
+    leaves_prefix_bytes,
+    pack_prefix_bytes,
+    write_leaves_prefix,
+    write_pack_prefix,
 )
 from tallow.protocol.code import generate_code
 from tallow.protocol.manifest import Entry, EntryKind, Manifest
@@ -47,7 +55,7 @@ def offer() -> list[Control]:
     for page in page_seeds()[1:]:
         manifest.add_page(page)
     return [
-        Offer(1, "files", manifest.entries, 1, manifest.total_bytes, "a note"),
+        Offer(1, "files", manifest.entries, 1, manifest.total_bytes, [bytes(32)], "a note"),
         *(Page(1, index, page) for index, page in enumerate(manifest.pages)),
         OfferEnd(1, manifest.root()),
     ]
@@ -61,11 +69,22 @@ def journal_seeds() -> tuple[bytes, ...]:
         path = Path(folder) / "journal"
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         writer = JournalWriter(descriptor, JOURNAL_KEY, JOURNAL_ID)
-        part = PartOpened(0, ["d"], ".tallow-0123456789abcdef.part")
-        writer.append([JournalHead(bytes(16), bytes(32)), part])
-        writer.append([LeavesDurable(0, 0, bytes(64)), FileNamed(0)])
+        part = PartOpened(0, ["d"], ".tallow-0123456789abcdef.part", bytes(16))
+        writer.append([JournalHead(bytes(16), bytes(32), 1, 1, b"\x01", "rename"), part])
+        writer.append([FolderMade(["d"]), LeavesDurable(0, 0, bytes(64))])
+        writer.append([FileNamed(0, bytes(16), ["d"], "name")])
         writer.close()
         return (path.read_bytes(),)
+
+
+def compressed_seeds() -> list[bytes]:
+    """Return bulk bodies that say that what they hold is compressed."""
+    leaves = bytearray(leaves_prefix_bytes(3))
+    entries = [(Codec.ZSTD, 65536, 12), (Codec.HOLE, 65536, 0), (Codec.RAW, 5, 5)]
+    write_leaves_prefix(memoryview(leaves), 1, 0, entries, last=True)
+    pack = bytearray(pack_prefix_bytes(2))
+    write_pack_prefix(memoryview(pack), [(0, 900), (2, 0)], codec=Codec.ZSTD, stored_bytes=12)
+    return [bytes(leaves) + b"z" * 17, bytes(pack) + b"z" * 12]
 
 
 def text_seeds(*texts: str) -> Callable[[], list[bytes]]:

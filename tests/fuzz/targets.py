@@ -18,6 +18,7 @@ from tallow.engine.attempt_book import NAME as ATTEMPTS
 from tallow.engine.attempt_book import AttemptBook
 from tallow.engine.storage.journal import (
     FileNamed,
+    FolderMade,
     JournalHead,
     LeavesDurable,
     PartOpened,
@@ -65,6 +66,7 @@ from tests.fuzz.seeds import (
     JOURNAL_KEY,
     NAMES,
     STATE,
+    compressed_seeds,
     control_seeds,
     flight_seeds,
     journal_seeds,
@@ -72,7 +74,7 @@ from tests.fuzz.seeds import (
     page_seeds,
     text_seeds,
 )
-from tests.pair.lane import leaves_body, pack_body
+from tests.pair.lane import holes_body, leaves_body, pack_body
 from tests.relay.memory import MemoryRelay
 
 ADDRESS = RelayAddress("relay.test", 4433)
@@ -174,9 +176,13 @@ def conversation(raw: bytes) -> None:
 def bulk_body(raw: bytes) -> None:
     """Take a bulk body apart; its pieces lie inside it and keep their limits."""
     body = bulk.read_body(memoryview(raw))
-    pieces = body.leaves if isinstance(body, bulk.LeavesBody) else [each for _, each in body.files]
-    assert 1 <= len(pieces) <= limits.RECORD_ENTRIES_MAX
-    assert sum(map(len, pieces)) <= min(len(raw), limits.RECORD_LEAVES_MAX_BYTES)
+    if isinstance(body, bulk.LeavesBody):
+        sizes = [0 if leaf.codec is bulk.Codec.HOLE else leaf.plain_bytes for leaf in body.leaves]
+        stored = sum(len(leaf.stored) for leaf in body.leaves)
+    else:
+        sizes, stored = [size for _, size in body.files], len(body.stored)
+    assert 1 <= len(sizes) <= limits.RECORD_ENTRIES_MAX
+    assert stored <= min(len(raw), sum(sizes)) <= sum(sizes) <= limits.RECORD_LEAVES_MAX_BYTES
 
 
 def flight(name: str, raw: bytes) -> None:
@@ -279,7 +285,8 @@ def address(raw: bytes) -> None:
 def journal(raw: bytes) -> None:
     """Read a journal: entries that were written, or a refusal."""
     for entry in read_journal(raw, JOURNAL_KEY):
-        assert isinstance(entry, JournalHead | PartOpened | LeavesDurable | FileNamed)
+        kinds = JournalHead | PartOpened | LeavesDurable | FileNamed | FolderMade
+        assert isinstance(entry, kinds)
 
 
 def known_relays(raw: bytes) -> None:
@@ -341,6 +348,8 @@ TARGETS: dict[str, Target] = {
         REMOTE,
         lambda: [
             leaves_body(1, 0, [b"x" * 40, b"y" * 9], last=True),
+            holes_body(1, 4, [65536, 65536, 9], last=True),
+            *compressed_seeds(),
             pack_body([(0, b"small"), (2, b"")]),
             pack_body([(5, b"z" * 300)]) + bytes(50),
         ],

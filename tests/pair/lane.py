@@ -5,10 +5,12 @@ It does for the transfer machines what engine/lane.py does, without threads, fil
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from tallow.crypto.tree import leaf_hash, root_hash
+from tallow.crypto.tree import leaf_hash, root_hash, zero_leaf_hash
 from tallow.protocol.bulk import (
+    Codec,
     leaves_prefix_bytes,
     pack_prefix_bytes,
     write_leaves_prefix,
@@ -17,9 +19,12 @@ from tallow.protocol.bulk import (
 from tallow.protocol.manifest import Entry, EntryKind, Manifest, leaf_bytes
 from tallow.protocol.messages import FileEnd
 from tallow.protocol.transfer.jobs import (
+    CheckLeaves,
+    HashJob,
+    HoleJob,
     LeavesJob,
     PackJob,
-    SealJob,
+    SendJob,
     StoreJob,
     StoreLeaves,
     StreamJob,
@@ -72,7 +77,7 @@ def true_root(item: Item) -> bytes:
 class Made:
     """What became of a seal job."""
 
-    job: SealJob
+    job: SendJob
     body: bytes = b""
     hashes: list[bytes] = field(default_factory=list)
     size: int = 0
@@ -81,9 +86,15 @@ class Made:
     failed: str = ""
 
 
-def make(job: SealJob, items: list[Item]) -> Made:
-    """Read, hash and lay out one record."""
+def make(job: SendJob, items: list[Item]) -> Made:
+    """Read, hash and lay out one record, or only hash."""
     match job:
+        case HashJob():
+            return _only_hash(job, items[job.file_no])
+        case HoleJob():
+            hashes = [zero_leaf_hash(length) for length in job.lengths]
+            body = holes_body(job.file_no, job.first_leaf, job.lengths, last=job.last)
+            return Made(job, body, hashes, 0, job.last)
         case LeavesJob():
             return _make_leaves(job, items[job.file_no])
         case StreamJob():
@@ -95,9 +106,17 @@ def make(job: SealJob, items: list[Item]) -> Made:
 def leaves_body(file_no: int, first_leaf: int, leaves: list[bytes], *, last: bool) -> bytes:
     """Return the body of a LEAVES record."""
     prefix = bytearray(leaves_prefix_bytes(len(leaves)))
-    lengths = [len(leaf) for leaf in leaves]
-    write_leaves_prefix(memoryview(prefix), file_no, first_leaf, lengths, last=last)
+    entries = [(Codec.RAW, len(leaf), len(leaf)) for leaf in leaves]
+    write_leaves_prefix(memoryview(prefix), file_no, first_leaf, entries, last=last)
     return bytes(prefix) + b"".join(leaves)
+
+
+def holes_body(file_no: int, first_leaf: int, lengths: Iterable[int], *, last: bool) -> bytes:
+    """Return the body of a LEAVES record that holds nothing."""
+    entries = [(Codec.HOLE, length, 0) for length in lengths]
+    prefix = bytearray(leaves_prefix_bytes(len(entries)))
+    write_leaves_prefix(memoryview(prefix), file_no, first_leaf, entries, last=last)
+    return bytes(prefix)
 
 
 def pack_body(files: list[tuple[int, bytes]]) -> bytes:
@@ -105,6 +124,16 @@ def pack_body(files: list[tuple[int, bytes]]) -> bytes:
     prefix = bytearray(pack_prefix_bytes(len(files)))
     write_pack_prefix(memoryview(prefix), [(no, len(content)) for no, content in files])
     return bytes(prefix) + b"".join(content for _, content in files)
+
+
+def _only_hash(job: HashJob, item: Item) -> Made:
+    if item.fails_at is not None and job.offset + sum(job.lengths) > item.fails_at:
+        return Made(job, failed=UNREADABLE)
+    hashes, at = [], job.offset
+    for length in job.lengths:
+        hashes.append(leaf_hash(item.content[at : at + length]))
+        at += length
+    return Made(job, hashes=hashes, last=job.last)
 
 
 def _make_leaves(job: LeavesJob, item: Item) -> Made:
@@ -149,18 +178,40 @@ class Shelf:
     def __init__(self) -> None:
         """Begin empty."""
         self.files: dict[int, bytearray] = {}
+        self.unreadable: set[tuple[int, int]] = set()
+        """Entry number and offset of leaves that the disk does not give back."""
 
     def store(self, job: StoreJob) -> list[bytes]:
         """Write one admitted record and return the hash of each leaf or packed file."""
         if isinstance(job, StoreLeaves):
-            at = job.offset
+            at, hashes = job.offset, []
             for leaf in job.leaves:
-                self._put(job.file_no, at, leaf)
-                at += len(leaf)
-            return [leaf_hash(leaf) for leaf in job.leaves]
-        for file_no, content in job.files:
+                if leaf.codec is Codec.HOLE:
+                    # A hole is never written: what stands there stays.
+                    self._put(job.file_no, at + leaf.plain_bytes, memoryview(b""))
+                    hashes.append(zero_leaf_hash(leaf.plain_bytes))
+                else:
+                    self._put(job.file_no, at, leaf.stored)
+                    hashes.append(leaf_hash(leaf.stored))
+                at += leaf.plain_bytes
+            return hashes
+        at, hashes = 0, []
+        for file_no, length in job.files:
+            content = job.stored[at : at + length]
             self._put(file_no, 0, content)
-        return [leaf_hash(content) for _, content in job.files]
+            hashes.append(leaf_hash(content))
+            at += length
+        return hashes
+
+    def check(self, job: CheckLeaves) -> list[bytes]:
+        """Return the hashes of leaves that are here, b"" for what cannot be read."""
+        at, hashes = job.offset, []
+        for length in job.lengths:
+            leaf = self.files.get(job.file_no, b"")[at : at + length]
+            unreadable = len(leaf) < length or (job.file_no, at) in self.unreadable
+            hashes.append(b"" if unreadable else leaf_hash(leaf))
+            at += length
+        return hashes
 
     def _put(self, file_no: int, at: int, content: memoryview) -> None:
         file = self.files.setdefault(file_no, bytearray())

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from tallow.protocol.chain import ChainLimits
 from tallow.protocol.flights import SessionSecrets, session_secrets
 from tallow.protocol.messages import Control, Hello, Text, TransferMessage, Verified
+from tallow.protocol.missed import RecordsMissed
 from tallow.protocol.session import (
     BulkReceived,
     ConnectionSpoiled,
@@ -41,6 +42,7 @@ class Side:
     hellos: list[Hello] = field(default_factory=list)
     got: list[TransferMessage | Verified] = field(default_factory=list)
     bulk: list[tuple[int, int, bytes]] = field(default_factory=list)
+    missed: list[RecordsMissed] = field(default_factory=list)
     spoiled: int = 0
     closed: bool = False
 
@@ -67,6 +69,8 @@ class Side:
                     self.got.append(event.message)
                 case BulkReceived():
                     self.bulk.append((event.channel, event.number, bytes(event.body)))
+                case RecordsMissed():
+                    self.missed.append(event)
                 case ConnectionSpoiled():
                     self.spoiled += 1
                 case SessionClosed():

@@ -34,9 +34,10 @@ from tallow.protocol.transfer.sender import Sender
 from tallow.wire import limits
 from tallow.wire.frames import PeerType, RecordHeader, decode_peer, encode_peer, encode_record
 from tests.pair.lane import Item, folder
+from tests.pair.paths import Arriving
 from tests.pair.sessions import Side, Two, damaged, forged
 from tests.pair.spy import watched_seals
-from tests.pair.transfer import Arriving, Transfer, done
+from tests.pair.transfer import Transfer, done
 
 KIB = limits.KIB
 RECORD_BYTES = 64 * KIB
@@ -151,7 +152,7 @@ class Adversary(RuleBasedStateMachine):
         self.honest_end = honest_end
         self.lost: dict[Role, list[bytes]] = {"initiator": [], "responder": []}
         self.exchange = Exchange(ITEMS, self.path, window_bytes=WINDOW_BYTES, depth=2)
-        self.exchange.sender.offer(self.exchange.manifest, "a note", self.exchange.now)
+        self.exchange.offer_items()
         self._turn()
 
     def _turn(self) -> None:

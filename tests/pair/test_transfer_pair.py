@@ -14,7 +14,8 @@ from tallow.protocol.manifest import Manifest, Selection
 from tallow.protocol.transfer.sender import State
 from tallow.wire import limits
 from tests.pair.lane import UNREADABLE, Item, folder, stream, true_root
-from tests.pair.transfer import Path, PlainPath, SealedPath, Transfer, done
+from tests.pair.paths import Path, PlainPath, SealedPath
+from tests.pair.transfer import Transfer, done
 
 KIB, MIB = limits.KIB, limits.MIB
 LEAF = limits.STREAM_LEAF_BYTES

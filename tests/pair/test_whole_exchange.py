@@ -14,9 +14,10 @@ from tallow.protocol.session import Role, Session
 from tallow.wire.frames import encode_record
 from tests.pair.lane import Item, folder
 from tests.pair.meeting import Meeting, context, new_creator, new_joiner
+from tests.pair.paths import SealedPath
 from tests.pair.sessions import Side, Two
 from tests.pair.spy import watched_seals
-from tests.pair.transfer import SealedPath, Transfer, done
+from tests.pair.transfer import Transfer, done
 
 ROOT = SigningKey(b"r" * 32, b"R" * 32)
 DEVICE = SigningKey(b"d" * 32, b"D" * 32)

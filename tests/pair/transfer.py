@@ -1,27 +1,21 @@
-"""A sender and a receiver with a lane on each side, over a path that a test chooses.
-
-``PlainPath`` carries messages and bodies as they are, in any order that keeps control messages in
-theirs. ``SealedPath`` carries them through two sessions and a byte stream that is cut anywhere.
-"""
+"""A sender and a receiver with a lane on each side, over a path that a test chooses."""
 
 from __future__ import annotations
 
-import random
 from collections import deque
-from collections.abc import Callable, Iterator
-from typing import Protocol
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from tallow.protocol.bulk import BulkKeys, BulkSendChannel, Reserved
-from tallow.protocol.chain import ChainLimits
+from tallow.crypto.secret import SecretBytes
 from tallow.protocol.manifest import Manifest, Selection
 from tallow.protocol.messages import (
-    Control,
-    TransferMessage,
     Verified,
-    decode_control,
-    encode_control,
 )
-from tallow.protocol.transfer.jobs import PackJob
+from tallow.protocol.missed import RecordsMissed
+from tallow.protocol.ranges import Ranges
+from tallow.protocol.transfer.jobs import HashJob, PackJob, SendJob
+from tallow.protocol.transfer.offering import KnownTransfer
+from tallow.protocol.transfer.pace import PeerContinued, PeerPaused
 from tallow.protocol.transfer.receiver import (
     AllArrived,
     FileFailed,
@@ -34,158 +28,24 @@ from tallow.protocol.transfer.receiver import (
 from tallow.protocol.transfer.receiver import State as ReceiverState
 from tallow.protocol.transfer.sender import Accepted, Delivered, Sender
 from tallow.protocol.transfer.sender import State as SenderState
+from tallow.protocol.transfer_proof import proves, transfer_proof
 from tallow.wire import limits
-from tallow.wire.frames import LinkReader, LinkType, encode_link, encode_record
 from tests.pair.chance import Chance
 from tests.pair.lane import Item, Made, Shelf, make, manifest_of
-from tests.pair.sessions import Side, Two
+from tests.pair.paths import Arriving, Path, PlainPath
 
-Arriving = TransferMessage | Verified | tuple[int, bytes]
-"""A message, or a bulk record's number and body."""
-
-
-class Path(Protocol):
-    """What two transfer machines need between them."""
-
-    def open_send(self, keys: BulkKeys) -> BulkSendChannel:
-        """Open a bulk channel at the sender."""
-
-    def open_recv(self, channel: int, keys: BulkKeys) -> None:
-        """Accept it at the receiver."""
-
-    def to_receiver(self, message: Control) -> None:
-        """Send a control message of the sender."""
-
-    def to_sender(self, message: Control) -> None:
-        """Send a control message of the receiver."""
-
-    def bulk(self, reserved: Reserved, body: bytes) -> None:
-        """Send a bulk record."""
-
-    def at_receiver(self) -> Iterator[Arriving]:
-        """Yield what arrives at the receiver now."""
-
-    def at_sender(self) -> Iterator[Arriving]:
-        """Yield what arrives at the sender now."""
+TH2 = bytes(range(64))
+KNOWN = KnownTransfer(b"an old transfer!", SecretBytes(b"k" * 32))
+"""What both sides kept of an earlier session."""
 
 
-def over_the_wire(message: Control) -> TransferMessage:
-    """Return a message as the other side decodes it."""
-    again = decode_control(encode_control(message))
-    assert again == message
-    return again  # type: ignore[return-value]  # the transfer machines send these only
+@dataclass(frozen=True)
+class Here:
+    """What a receiver has of an earlier transfer, and what it says of it."""
 
-
-class PlainPath:
-    """No cipher; bulk records overtake messages and each other as a seed decides."""
-
-    def __init__(self, seed: int | None = None) -> None:
-        """Keep every order, or mix bulk records by a seed."""
-        self._random = None if seed is None else random.Random(seed)
-        self._messages: deque[TransferMessage] = deque()
-        self._mixed: deque[Arriving] = deque()
-        self._answers: deque[TransferMessage] = deque()
-        self.channels: list[int] = []
-
-    def open_send(self, keys: BulkKeys) -> BulkSendChannel:
-        """Open channel 1."""
-        return BulkSendChannel(1, "i", keys)
-
-    def open_recv(self, channel: int, keys: BulkKeys) -> None:
-        """Note the channel."""
-        self.channels.append(channel)
-
-    def to_receiver(self, message: Control) -> None:
-        """Queue a message."""
-        (self._mixed if self._random is None else self._messages).append(over_the_wire(message))
-
-    def to_sender(self, message: Control) -> None:
-        """Queue an answer."""
-        self._answers.append(over_the_wire(message))
-
-    def bulk(self, reserved: Reserved, body: bytes) -> None:
-        """Queue a record under its number."""
-        self._mixed.append((reserved.header.number, body))
-
-    def at_receiver(self) -> Iterator[Arriving]:
-        """Yield everything in order, or a random part of it out of order."""
-        if self._random is None:
-            while self._mixed:
-                yield self._mixed.popleft()
-            return
-        while self._messages or self._mixed:
-            if self._random.random() < 0.2:
-                return
-            if self._messages and (not self._mixed or self._random.random() < 0.5):
-                yield self._messages.popleft()
-            else:
-                self._mixed.rotate(self._random.randrange(len(self._mixed)))
-                yield self._mixed.popleft()
-
-    def at_sender(self) -> Iterator[Arriving]:
-        """Yield the answers."""
-        while self._answers:
-            yield self._answers.popleft()
-
-
-class SealedPath:
-    """Two sessions with tiny epochs over two byte streams that are split anywhere."""
-
-    def __init__(self, seed: int = 1) -> None:
-        """Greet both ways."""
-        self._random = random.Random(seed)
-        self._two = Two(limit=ChainLimits(records=3)).greet()
-        self._readers = {"i": LinkReader(), "r": LinkReader()}
-
-    def open_send(self, keys: BulkKeys) -> BulkSendChannel:
-        """Open a bulk channel of the initiator's session."""
-        return self._two.i.session.open_bulk_send(keys)
-
-    def open_recv(self, channel: int, keys: BulkKeys) -> None:
-        """Accept it in the responder's."""
-        self._two.r.session.open_bulk_recv(channel, keys)
-
-    def to_receiver(self, message: Control) -> None:
-        """Seal a message of the initiator."""
-        self._two.i.say(message)
-
-    def to_sender(self, message: Control) -> None:
-        """Seal a message of the responder."""
-        self._two.r.say(message)
-
-    def bulk(self, reserved: Reserved, body: bytes) -> None:
-        """Seal a record under the number that was reserved for it."""
-        sealed = reserved.key.seal(reserved.header.number, reserved.ad, body)
-        self._two.i.ready.append(encode_record(reserved.header, sealed))
-
-    def at_receiver(self) -> Iterator[Arriving]:
-        """Yield what opens at the responder."""
-        return self._arrive("i", "r")
-
-    def at_sender(self) -> Iterator[Arriving]:
-        """Yield what opens at the initiator."""
-        return self._arrive("r", "i")
-
-    def _arrive(self, source: str, target: str) -> Iterator[Arriving]:
-        sides = {"i": self._two.i, "r": self._two.r}
-        sent, heard = sides[source], sides[target]
-        frames, sent.ready = sent.take(), []
-        raw = b"".join(encode_link(LinkType.DATA, frame) for frame in frames)
-        at = 0
-        while at < len(raw):
-            count = self._random.choice([1, 3, 20, 1000, 60_000, 500_000])
-            for _, body in self._readers[target].feed(raw[at : at + count]):
-                heard.receive(bytes(body))
-                self._readers[target].recycle(body)
-                # START opens the channel of the record behind it, so nothing is fed ahead.
-                yield from self._taken(heard)
-            at += count
-        assert heard.spoiled == 0, "a connection was spoiled"
-
-    def _taken(self, side: Side) -> list[Arriving]:
-        taken: list[Arriving] = [*side.got, *((number, body) for _, number, body in side.bulk)]
-        side.got, side.bulk = [], []
-        return taken
+    files: dict[int, bytes]
+    have: dict[int, Ranges]
+    stream_hashes: tuple[bytes, ...] = ()
 
 
 class Transfer:
@@ -200,14 +60,23 @@ class Transfer:
         window_bytes: int = limits.WINDOW_BYTES,
         unnameable: frozenset[int] = frozenset(),
         depth: int = 3,
+        here: Here | None = None,
+        data_ranges: Callable[[int], list[tuple[int, int]]] | None = None,
     ) -> None:
-        """``choose`` answers the offer, None declines; ``unnameable`` files get no final name."""
+        """``choose`` answers the offer, None declines; ``unnameable`` files get no final name.
+
+        ``here`` is what the receiver has of an earlier transfer.
+        """
         self.items = items
         self.path: Path = path or PlainPath()
         self.manifest = manifest_of(items) if items else Manifest()
-        self.sender = Sender(Chance(7), self.path.open_send)
+        self.sender = Sender(Chance(7), self.path.open_send, data_ranges)
         self.receiver = Receiver(self.path.open_recv)
         self.shelf = Shelf()
+        self.here = here
+        if here is not None:
+            self.shelf.files = {no: bytearray(content) for no, content in here.files.items()}
+        self.paces: list[PeerPaused | PeerContinued] = []
         self.ready: dict[int, FileReady] = {}
         self.failed: dict[int, str] = {}
         self.accepted: Selection | None = None
@@ -225,8 +94,19 @@ class Transfer:
 
     def run(self) -> Transfer:
         """Offer the items and pump until the sender knows that all is durable."""
-        self.sender.offer(self.manifest, "a note", self.now)
+        self.offer_items()
         return self.pump()
+
+    def offer_items(self) -> None:
+        """Offer the items, as an earlier transfer if the receiver has some of it."""
+        self.sender.offer(
+            self.manifest,
+            "a note",
+            self.now,
+            th2=TH2,
+            known=[KNOWN] if self.here else [],
+            stream_hashes=self.here.stream_hashes if self.here else (),
+        )
 
     def say(self, text: str) -> Transfer:
         """Send a text instead."""
@@ -264,7 +144,7 @@ class Transfer:
             moved = True
             self._receive(arriving)
             self._receiver_events()
-        moved |= self._receiver_events()
+        moved |= self._receiver_events() | self._check()
         for message in self.receiver.bytes_to_send():
             moved = True
             self.path.to_sender(message)
@@ -279,19 +159,31 @@ class Transfer:
                     self.accepted = event.selection
                 case Delivered():
                     self.delivered = event
+                case PeerPaused() | PeerContinued():
+                    self.paces.append(event)
         return moved
+
+    def _check(self) -> bool:
+        job = self.receiver.next_check()
+        if job is None:
+            return False
+        self.receiver.checked(job, self.shelf.check(job), self.now)
+        return True
 
     def _send(self) -> bool:
         moved = self._flush()
-        if self.sender.state is SenderState.OFFERED:
-            moved |= self.sender.next_page()
-        while len(self._sealing) < self._depth and (job := self.sender.next_job()) is not None:
+        moved |= self.sender.next_page()
+        while len(self._sealing) < self._depth and (job := self._next_job()) is not None:
             self._sealing.append(make(job, self.items))
             moved = True
         if self._sealing:
             moved = True
             self._sealed(self._sealing.popleft())
         return moved | self._flush()
+
+    def _next_job(self) -> SendJob | None:
+        # Read at every call: a test may make records smaller.
+        return self.sender.next_job(limits.RECORD_LEAVES_MAX_BYTES)
 
     def _flush(self) -> bool:
         messages = self.sender.bytes_to_send()
@@ -309,6 +201,8 @@ class Transfer:
             self.sender.pack_sealed(made.ended)
         elif made.failed:
             self.sender.read_failed(job, made.failed)
+        elif isinstance(job, HashJob):
+            self.sender.leaves_hashed(job, made.hashes)
         else:
             goes = self.sender.leaves_sealed(job, made.hashes, made.size, last=made.last)
             if goes and made.body:
@@ -316,7 +210,14 @@ class Transfer:
             elif goes:
                 self.sender.nothing_sealed(job)
 
+    def lost(self, lost: RecordsMissed) -> None:
+        """Let records go again that the path lost."""
+        for number in lost.numbers:
+            self._on_the_way.pop(number)
+        self.sender.missed(lost)
+
     def _put(self, made: Made) -> None:
+        assert not isinstance(made.job, HashJob)
         self.path.bulk(made.job.reserved, made.body)
         self._on_the_way[made.job.reserved.header.number] = made.size
         self.most_on_the_way = max(self.most_on_the_way, sum(self._on_the_way.values()))
@@ -328,7 +229,7 @@ class Transfer:
             return
         number, body = arriving
         job = self.receiver.admit(number, memoryview(body))
-        hashes = self.shelf.store(job)
+        hashes = [] if self.receiver.is_moot(job) else self.shelf.store(job)
         self._on_the_way.pop(number, None)
         self.receiver.stored(job, hashes, self.now)
 
@@ -349,6 +250,8 @@ class Transfer:
                     self.failed[event.file_no] = event.reason
                 case AllArrived():
                     self.receiver.durable()
+                case PeerPaused() | PeerContinued():
+                    self.paces.append(event)
                 case Started():
                     pass
         return moved
@@ -357,8 +260,12 @@ class Transfer:
         chosen = self._choose(offer.manifest)
         if chosen is None:
             self.receiver.decline("not today")
-        else:
+        elif self.here is None:
             self.receiver.accept(chosen, self._window_bytes)
+        else:
+            assert any(proves(KNOWN.key, TH2, "sender", proof) for proof in offer.proofs)
+            self.receiver.resume(transfer_proof(KNOWN.key, TH2, "receiver"))
+            self.receiver.accept(chosen, self._window_bytes, have=self.here.have, accept_no=2)
 
     def _name(self, event: FileReady) -> None:
         assert event.file_no not in self.ready, "a file was ready twice"

@@ -16,6 +16,8 @@ from tallow.protocol.bulk import (
     BulkKeys,
     BulkRecvChannel,
     BulkSendChannel,
+    Codec,
+    Leaf,
     LeavesBody,
     PackBody,
     Reserved,
@@ -195,8 +197,8 @@ def leaves_body(
 ) -> bytearray:
     """Return a LEAVES body."""
     prefix = bytearray(leaves_prefix_bytes(len(contents)))
-    lengths = [len(content) for content in contents]
-    write_leaves_prefix(memoryview(prefix), file_no, first_leaf, lengths, last=last)
+    entries = [(Codec.RAW, len(content), len(content)) for content in contents]
+    write_leaves_prefix(memoryview(prefix), file_no, first_leaf, entries, last=last)
     return prefix + b"".join(contents)
 
 
@@ -225,7 +227,8 @@ def test_leaves_survive_the_round_trip(
     """B1: leaves, their place and the end flag come back, whatever zeros pad the record."""
     body = read(leaves_body(contents, file_no, first, last=last) + bytes(padding))
     assert isinstance(body, LeavesBody)
-    assert [bytes(leaf) for leaf in body.leaves] == contents
+    assert [bytes(leaf.stored) for leaf in body.leaves] == contents
+    assert [leaf.plain_bytes for leaf in body.leaves] == [len(each) for each in contents]
     assert (body.file_no, body.first_leaf, body.last) == (file_no, first, last)
 
 
@@ -237,7 +240,8 @@ def test_packs_survive_the_round_trip(files: list[tuple[int, bytes]], padding: i
     """B1: whole small files come back in order, empty ones too."""
     body = read(pack_body(files) + bytes(padding))
     assert isinstance(body, PackBody)
-    assert [(no, bytes(content)) for no, content in body.files] == files
+    assert body.files == tuple((no, len(content)) for no, content in files)
+    assert bytes(body.stored) == b"".join(content for _, content in files)
 
 
 def test_a_body_is_laid_out_as_written() -> None:
@@ -248,6 +252,29 @@ def test_a_body_is_laid_out_as_written() -> None:
     assert pack_body([(3, b"ab"), (9, b"")]) == (
         b"\2\0\0\2\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\2\0\0\0\3\0\0\0\2\0\0\0\x09\0\0\0\0ab"
     )
+
+
+def zstd_leaf(plain: int, stored: bytes, raw: bytes | None = None) -> bytes:
+    """Return a LEAVES body whose first leaf says that it is compressed."""
+    entries = [(Codec.ZSTD, plain, len(stored))]
+    entries += [] if raw is None else [(Codec.RAW, len(raw), len(raw))]
+    prefix = bytearray(leaves_prefix_bytes(len(entries)))
+    write_leaves_prefix(memoryview(prefix), 5, 0, entries, last=False)
+    return bytes(prefix) + stored + (raw or b"")
+
+
+def hole(plain: int, count: int = 1) -> bytes:
+    """Return a LEAVES body of holes."""
+    prefix = bytearray(leaves_prefix_bytes(count))
+    write_leaves_prefix(memoryview(prefix), 5, 0, [(Codec.HOLE, plain, 0)] * count, last=False)
+    return bytes(prefix)
+
+
+def zstd_pack(files: list[tuple[int, int]], stored: bytes) -> bytes:
+    """Return a PACK body that says that its block is compressed."""
+    prefix = bytearray(pack_prefix_bytes(len(files)))
+    write_pack_prefix(memoryview(prefix), files, codec=Codec.ZSTD, stored_bytes=len(stored))
+    return bytes(prefix) + stored
 
 
 LEAVES = bytes(leaves_body([b"abcd", b"ef"]))
@@ -273,7 +300,16 @@ MALFORMED = {
     "no entries": put(LEAVES, 2, b"\0\0"),
     "too many entries": put(LEAVES, 2, b"\x10\1") + bytes(40_000),
     "one entry more": put(LEAVES, 2, b"\0\3"),
-    "unknown codec": put(LEAVES, 16, b"\1"),
+    "unknown codec": put(LEAVES, 16, b"\3"),
+    "zstd that does not shrink": put(LEAVES, 16, b"\1"),
+    "zstd that grows": put(put(LEAVES, 16, b"\1"), 20, b"\3"),
+    "zstd of nothing": put(zstd_leaf(9, b""), 16, b"\1"),
+    "zstd of more than a leaf": zstd_leaf(limits.LEAF_MAX_BYTES + 1, b"z"),
+    "zstd of more than a record": zstd_leaf(limits.MIB, b"z", b"x"),
+    "zstd of the largest length": zstd_leaf(0xFFFFFFFF, b"z"),
+    "a hole with bytes": put(LEAVES, 16, b"\2"),
+    "a hole of nothing": hole(0),
+    "a hole of more than a leaf": hole(limits.LEAF_MAX_BYTES + 1),
     "plain is not stored": put(LEAVES, 17, b"\0\0\0\5"),
     "stored is not plain": put(LEAVES, 21, b"\0\0\0\5"),
     "huge leaf": put(put(LEAVES, 17, b"\xff" * 4), 21, b"\xff" * 4),
@@ -286,7 +322,13 @@ MALFORMED = {
     "pack with file number": put(PACK, 7, b"\1"),
     "pack with first leaf": put(PACK, 15, b"\1"),
     "pack of nothing": put(PACK, 2, b"\0\0"),
-    "pack with codec": put(PACK, 16, b"\1"),
+    "pack with codec": put(PACK, 16, b"\3"),
+    "pack as a hole": put(PACK, 16, b"\2"),
+    "pack as zstd that does not shrink": put(PACK, 16, b"\1"),
+    "pack as zstd of nothing": zstd_pack([(1, 5)], b""),
+    "pack as zstd of empty files": zstd_pack([(1, 0), (2, 0)], b"z"),
+    "pack as zstd of too much": zstd_pack([(n, 65536) for n in range(17)], b"z"),
+    "pack as zstd of a large file": zstd_pack([(1, limits.PACK_FILE_MAX_BYTES + 1)], b"z"),
     "pack with huge block": put(PACK, 17, b"\xff" * 4),
     "pack file beyond block": put(PACK, 25, b"\0\0\0\x07"),
     "pack block not used up": put(PACK, 25, b"\0\0\0\3"),
@@ -314,6 +356,19 @@ def test_full_records_pass() -> None:
     assert len(many.files) == limits.RECORD_ENTRIES_MAX
 
 
+def test_compressed_leaves_and_holes_pass() -> None:
+    """C8: a leaf, a pack and a record of holes come back with codec and both lengths; holes do
+    not count against what a record may hold."""
+    leaves = read(zstd_leaf(limits.MIB, b"zz"))
+    assert isinstance(leaves, LeavesBody)
+    assert leaves.leaves == (Leaf(Codec.ZSTD, limits.MIB, memoryview(b"zz")),)
+    holes = read(hole(limits.MIB, limits.RECORD_ENTRIES_MAX))
+    assert isinstance(holes, LeavesBody)
+    assert set(holes.leaves) == {Leaf(Codec.HOLE, limits.MIB, memoryview(b""))}
+    pack = read(zstd_pack([(1, 65536), (2, 0)], b"z" * 65535))
+    assert pack == PackBody(Codec.ZSTD, memoryview(b"z" * 65535), ((1, 65536), (2, 0)))
+
+
 @given(st.binary(max_size=120))
 def test_any_bytes_are_a_body_or_one_error(raw: bytes) -> None:
     """X14, A4: arbitrary bytes never raise anything else."""
@@ -333,5 +388,7 @@ def test_any_damage_is_a_body_or_one_error(body: bytes, data: st.DataObject) -> 
         found = read(raw)
     except RemoteProtocolError:
         return
-    views = found.leaves if isinstance(found, LeavesBody) else tuple(c for _, c in found.files)
-    assert sum(len(view) for view in views) <= len(raw)
+    if isinstance(found, LeavesBody):
+        assert sum(len(leaf.stored) for leaf in found.leaves) <= len(raw)
+    else:
+        assert len(found.stored) <= len(raw)

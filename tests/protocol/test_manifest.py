@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgpack
@@ -173,7 +174,7 @@ def test_a_hostile_page_is_refused(page: bytes) -> None:
     with pytest.raises(RemoteProtocolError) as caught:
         manifest.add_page(page)
     assert caught.value.exit_code == 6
-    assert (manifest.entries, manifest.pages) == (0, [])
+    assert (manifest.entries, list(manifest.pages)) == (0, [])
 
 
 @given(st.binary(max_size=100))
@@ -225,6 +226,73 @@ def test_a_manifest_counts_and_finds_its_entries() -> None:
     for number in (-1, 4, 1 << 40):
         with pytest.raises(LocalProtocolError):
             manifest.entry(number)
+
+
+def test_a_refused_page_changes_nothing() -> None:
+    """X10: counts, pages and root are those of before, whichever limit was broken."""
+    manifest = Manifest.of([file("a", 1 << 60)])
+    before = (manifest.root(), manifest.entries, manifest.total_bytes, list(manifest.pages))
+    with pytest.raises(RemoteProtocolError):
+        manifest.add_page(page_of(ENTRY))
+    assert before == (
+        manifest.root(),
+        manifest.entries,
+        manifest.total_bytes,
+        list(manifest.pages),
+    )
+
+
+def test_the_root_follows_the_pages() -> None:
+    """A root that was asked for early is not the root of a list that grew."""
+    manifest = Manifest.of([file("a")])
+    early = manifest.root()
+    manifest.add_page(page_of(ENTRY))
+    assert manifest.root() != early
+    again = Manifest()
+    for page in manifest.pages:
+        again.add_page(page)
+    assert again.root() == manifest.root()
+
+
+def test_streams_are_counted() -> None:
+    """C4: whether an offer mixes streams and files needs no second look at the list."""
+    entries = [file("a"), Entry("s", EntryKind.STREAM, 0, 0, 0), file("b")]
+    assert Manifest.of(entries).streams == 1
+    assert Manifest.of(entries[:1]).streams == 0
+
+
+class Shelf:
+    """A store of pages that tells what is read from it."""
+
+    def __init__(self) -> None:
+        self.kept: list[bytes] = []
+        self.read: list[int] = []
+
+    def append(self, page: bytes, /) -> None:
+        """Keep a page."""
+        self.kept.append(page)
+
+    def __len__(self) -> int:
+        return len(self.kept)
+
+    def __getitem__(self, index: int, /) -> bytes:
+        self.read.append(index)
+        return self.kept[index]
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.kept)
+
+
+def test_pages_lie_where_the_store_puts_them() -> None:
+    """B1: nothing but the store holds a page, and neighbours are read from it once."""
+    shelf, entries = Shelf(), [file(f"f{n}", n) for n in range(1500)]
+    manifest = Manifest.of(entries, shelf)
+    assert manifest.pages is shelf
+    assert len(shelf) == 3
+    assert list(manifest) == entries
+    assert [manifest.entry(n) for n in range(1500)] == entries
+    assert shelf.read == [0, 1, 2]
+    assert manifest.root() == Manifest.of(entries).root()
 
 
 def test_a_hundred_thousand_entries_go_quickly() -> None:

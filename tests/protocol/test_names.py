@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tallow.errors import UnsafeName
+from tallow.protocol import names
 from tallow.protocol.names import Risk, SafePath, TargetSystem, risk_flags, safe_name
 from tallow.wire import limits
 from tests.vectors import counted, read_json, vectors
@@ -190,6 +191,17 @@ def test_ordinary_names_stay_as_they_are(path: str, system: TargetSystem) -> Non
     safe = safe_name(path, system=system)
     assert "/".join(safe.parts) == path
     assert not safe.changed
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+@settings(deadline=None, max_examples=500)
+@given(path=st.text("aZ9_ .,+=@()-/é:~\n", max_size=14) | st.sampled_from(["x" * 256, "a/" * 127]))
+def test_the_short_look_says_what_the_long_one_does(path: str, system: TargetSystem) -> None:
+    """X04: plain paths are passed quickly, and nothing but what the whole examination passes."""
+    quick = accepted(path, system)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(names, "_is_plainly_safe", lambda *_: False)
+        assert accepted(path, system) == quick
 
 
 def test_a_name_that_renaming_makes_too_long_is_refused() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tallow.errors import UnsafeName
 from tallow.protocol.names import NameTable, TargetSystem, collision_key
+from tallow.wire import limits
 from tests.vectors import counted, vectors
 
 POSIX, MACOS, WINDOWS = TargetSystem.POSIX, TargetSystem.MACOS, TargetSystem.WINDOWS
@@ -128,3 +129,37 @@ def test_claimed_places_are_all_different(
             files.add(key)
     assert len(set(every)) == len(every)
     assert not any(key.startswith(f"{file}/") for key in every for file in files)
+
+
+@pytest.mark.parametrize("spelled", [True, False])
+def test_folders_that_nobody_listed_are_counted_too(
+    monkeypatch: pytest.MonkeyPatch, *, spelled: bool
+) -> None:
+    """X10: a short list of deep paths cannot make a receiver hold a hundred times as many."""
+    monkeypatch.setattr(limits, "MANIFEST_ENTRIES_MAX", 300)
+    table, claimed = NameTable(POSIX), 0
+    with pytest.raises(UnsafeName) as caught:
+        for number in range(10):
+            table.claim(f"{number}/" + "a/" * 100 + "x", "folder" if spelled else "file")
+            claimed += 1
+    assert "more folders" in caught.value.why
+    assert claimed == 2
+    table.claim("0/a/a/y", "file")
+    table.claim("z", "file")
+    with pytest.raises(UnsafeName):
+        table.claim("0/a/a", "file")
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_ten_thousand_names_keep_their_places(system: TargetSystem) -> None:
+    """X04: the table of places grows many times and forgets none."""
+    table = NameTable(system)
+    for number in range(10_000):
+        table.claim(f"d{number % 97}/{number}", "file")
+    for number in range(0, 10_000, 7):
+        with pytest.raises(UnsafeName):
+            table.claim(f"d{number % 97}/{number}", "file")
+    for number in range(97):
+        table.claim(f"d{number}", "folder")
+        with pytest.raises(UnsafeName):
+            table.claim(f"d{number}", "folder")

@@ -34,6 +34,7 @@ from tallow.protocol.rendezvous import (
     Verb,
     refusal,
 )
+from tallow.wire import limits
 from tallow.wire import relay as wire
 from tallow.wire.frames import LinkReader, LinkType
 from tallow.wire.relay_auth import client_proof
@@ -92,7 +93,7 @@ def test_the_verb_goes_in_the_first_packet(verb: Verb) -> None:
 def test_allocate_shows_a_plate_and_then_pairs() -> None:
     """C1: greeted, a nameplate, a joiner with its first flight."""
     machine = begun()
-    hear(machine, HELLO, wire.Allocated("7123", 600), wire.Paired("creator", FIRST))
+    hear(machine, HELLO, wire.Allocated("7123", 600), wire.Paired("creator", FIRST, 1))
     assert events(machine) == [
         Greeted(1_700_000_000, False),
         PlateAllocated("7123", 600),
@@ -116,7 +117,7 @@ def test_join_and_meet_take_their_seats() -> None:
     hear(machine, HELLO, wire.Paired("joiner"))
     assert events(machine)[-1] == SeatsPaired("joiner", b"")
     machine = begun(MEET)
-    hear(machine, HELLO, wire.Waiting(), wire.Paired("creator"))
+    hear(machine, HELLO, wire.Waiting(), wire.Paired("creator", pairing=1))
     assert events(machine)[1:] == [SeatTaken(), SeatsPaired("creator", b"")]
 
 
@@ -132,11 +133,11 @@ def test_a_creator_puts_a_joiner_out_and_waits_again() -> None:
     machine = begun()
     with pytest.raises(LocalProtocolError):
         machine.reopen()
-    hear(machine, HELLO, wire.Allocated("7123", 600), wire.Paired("creator", FIRST))
+    hear(machine, HELLO, wire.Allocated("7123", 600), wire.Paired("creator", FIRST, 1))
     said(machine)
     machine.reopen()
     assert said(machine) == [wire.Reopen()]
-    hear(machine, wire.Waiting(), wire.Paired("creator", FIRST))
+    hear(machine, wire.Waiting(), wire.Paired("creator", FIRST, 2))
     assert events(machine)[-2:] == [SeatTaken(), SeatsPaired("creator", FIRST)]
 
 
@@ -145,12 +146,48 @@ def test_leaving_and_notices() -> None:
     machine = begun()
     hear(machine, HELLO, wire.Allocated("7123", 600), wire.Notice("crowded"))
     assert events(machine)[-1] == RelayNoticed("crowded")
-    hear(machine, wire.Paired("creator", FIRST), wire.Notice("peer-gone"), wire.Waiting())
+    hear(machine, wire.Paired("creator", FIRST, 1), wire.Notice("peer-gone"), wire.Waiting())
     assert events(machine)[-2:] == [RelayNoticed("peer-gone"), SeatTaken()]
     said(machine)
     machine.leave()
     machine.leave()
     assert said(machine) == [wire.Leave()]
+
+
+def test_a_creator_takes_each_pairing_before_it_says_anything() -> None:
+    """A2: the answer names the pairing, so that no reply reaches a joiner who came later."""
+    machine = begun()
+    hear(machine, HELLO, wire.Allocated("7123", 600))
+    said(machine)
+    for pairing in (1, 2, limits.RELAY_PAIRINGS_MAX):
+        hear(machine, wire.Paired("creator", FIRST, pairing))
+        assert said(machine) == [wire.Take(pairing)]
+        hear(machine, wire.Notice("peer-gone"), wire.Waiting())
+        assert said(machine) == []
+
+
+def test_a_joiner_takes_nothing() -> None:
+    """A joiner is paired once; there is nothing to tell apart."""
+    machine = begun(JOIN)
+    said(machine)
+    hear(machine, HELLO, wire.Paired("joiner"))
+    assert said(machine) == []
+
+
+@pytest.mark.parametrize(
+    ("verb", "paired"),
+    [(ALLOCATE, wire.Paired("creator", FIRST)), (JOIN, wire.Paired("joiner", b"", 1))],
+)
+def test_a_pairing_of_nobodys_ends_the_link(verb: Verb, paired: wire.Paired) -> None:
+    """X07, X14: a creator's pairing has a number and a joiner's has none."""
+    machine = begun(verb)
+    hear(machine, HELLO)
+    if verb is ALLOCATE:
+        hear(machine, wire.Allocated("7123", 600))
+    said(machine)
+    with pytest.raises(LinkError):
+        hear(machine, paired)
+    assert said(machine) == []
 
 
 # --- password ---------------------------------------------------------------------------------
@@ -240,11 +277,18 @@ def test_another_relay_version_is_named() -> None:
     [
         [wire.Allocated("7123", 600)],
         [wire.Waiting()],
-        [wire.Paired("creator", FIRST)],
+        [wire.Paired("creator", FIRST, 1)],
         [HELLO, HELLO],
+        [HELLO, wire.Paired("creator", FIRST, 1)],
+        [HELLO, wire.Allocated("7123", 600), wire.Paired("joiner")],
         [HELLO, wire.Allocated("7123", 600), wire.Allocated("7123", 600)],
         [HELLO, wire.Waiting(), wire.Allocated("7123", 600)],
-        [HELLO, wire.Allocated("7123", 600), wire.Paired("creator"), wire.Paired("creator")],
+        [
+            HELLO,
+            wire.Allocated("7123", 600),
+            wire.Paired("creator", pairing=1),
+            wire.Paired("creator", pairing=1),
+        ],
     ],
 )
 def test_a_message_out_of_turn_ends_the_link(messages: list[wire.RelaySays]) -> None:
@@ -258,7 +302,7 @@ def test_a_message_out_of_turn_ends_the_link(messages: list[wire.RelaySays]) -> 
 def test_a_seat_before_the_verb_is_out_of_turn() -> None:
     """X07: while the password waits for the greeting, nothing but a greeting fits."""
     with pytest.raises(LinkError):
-        hear(begun(key=KEY), wire.Paired("creator"))
+        hear(begun(key=KEY), wire.Paired("creator", pairing=1))
 
 
 @pytest.mark.parametrize("plate", ["", "0", "01", "1234567890", "7 ", "7\x1b[2J", "seven", "-1"])
@@ -305,7 +349,7 @@ def test_a_relay_has_ten_seconds_to_answer() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [wire.Allocated("7123", 600), wire.Waiting(), wire.Paired("creator")]
+    "answer", [wire.Allocated("7123", 600), wire.Waiting(), wire.Paired("joiner")]
 )
 def test_a_seat_may_wait(answer: wire.RelaySays) -> None:
     """C1: once the relay has answered, waiting is for the code's life to end."""

@@ -16,8 +16,10 @@ from tallow.wire.relay import (
     ALPN,
     ClientHello,
     ClientSays,
+    Paired,
     RelayHello,
     RelaySays,
+    Take,
     client_frame,
     decode_relay,
 )
@@ -111,10 +113,13 @@ class Client:
         return kind, await self.reader.readexactly(length)
 
     async def hear(self) -> RelaySays:
-        """Return the next relay message."""
+        """Return the next relay message; a pairing is taken at once, as programs do."""
         kind, body = await self.frame()
         assert kind is LinkType.CONTROL
-        return decode_relay(body)
+        message = decode_relay(body)
+        if isinstance(message, Paired) and message.pairing:
+            self.say(Take(message.pairing))
+        return message
 
     async def data(self) -> bytes:
         """Return the next DATA body."""

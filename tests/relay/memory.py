@@ -20,6 +20,7 @@ from tallow.wire.relay import (
     Join,
     Meet,
     RelaySays,
+    Take,
     client_frame,
     decode_relay,
 )
@@ -120,6 +121,7 @@ class MemoryRelay:
     def pair(self, *, settled: bool = True) -> tuple[MemoryWire, MemoryWire]:
         """Return creator and joiner of a meeting with nothing left to read."""
         creator, joiner = self.enter(Meet(b"i" * 32, 600)), self.enter(Meet(b"i" * 32, 600))
+        self.say(creator, Take(1))
         if settled:
             self.feed(joiner, encode_link(LinkType.DATA, b"m3"))
         creator.taken()

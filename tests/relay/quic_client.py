@@ -13,8 +13,10 @@ from tallow.wire.quic import Arrived, Ended, Finished, Named, QuicLine, Ready, U
 from tallow.wire.relay import (
     ClientHello,
     ClientSays,
+    Paired,
     RelayHello,
     RelaySays,
+    Take,
     client_frame,
     decode_relay,
 )
@@ -93,10 +95,13 @@ class QuicClient(asyncio.DatagramProtocol):
         return kind, await self._exactly(length)
 
     async def hear(self) -> RelaySays:
-        """Return the next relay message."""
+        """Return the next relay message; a pairing is taken at once, as programs do."""
         kind, body = await self.frame()
         assert kind is LinkType.CONTROL
-        return decode_relay(body)
+        message = decode_relay(body)
+        if isinstance(message, Paired) and message.pairing:
+            self.say(Take(message.pairing))
+        return message
 
     async def data(self) -> bytes:
         """Return the next DATA body."""

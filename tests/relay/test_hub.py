@@ -19,6 +19,7 @@ from tallow.wire.relay import (
     Refused,
     RelayHello,
     Reopen,
+    Take,
     Waiting,
 )
 from tests.relay.twin import FIRST, HubTwin
@@ -49,6 +50,7 @@ def pair(relay: HubTwin) -> tuple[LinkId, LinkId, str]:
     joiner = relay.enter(Join(plate, FIRST))
     relay.hears(creator)
     relay.hears(joiner)
+    relay.say(creator, Take(1))
     return creator, joiner, plate
 
 
@@ -69,8 +71,9 @@ def test_two_sides_meet_under_a_plate() -> None:
     relay = HubTwin()
     creator, plate = allocate(relay)
     joiner = relay.enter(Join(plate, FIRST))
-    assert relay.hears(creator) == [Paired("creator", FIRST)]
+    assert relay.hears(creator) == [Paired("creator", FIRST, 1)]
     assert relay.hears(joiner) == [Paired("joiner")]
+    relay.say(creator, Take(1))
     relay.send(joiner, b"m3")
     relay.send(creator, b"hello")
     assert (relay.got[creator], relay.got[joiner]) == ([b"m3"], [b"hello"])
@@ -82,8 +85,9 @@ def test_two_sides_meet_under_an_id() -> None:
     first = relay.enter(Meet(ID, 600))
     assert relay.hears(first) == [Waiting()]
     second = relay.enter(Meet(ID, 600))
-    assert relay.hears(first) == [Paired("creator")]
+    assert relay.hears(first) == [Paired("creator", pairing=1)]
     assert relay.hears(second) == [Paired("joiner")]
+    relay.say(first, Take(1))
     assert relay.hub.peer_of(first) == second
     assert relay.hub.peer_of(second) == first
 
@@ -203,14 +207,14 @@ def test_the_creator_reopens_its_room() -> None:
     """Reopening puts the joiner out, before and after it spoke, and the room waits again."""
     relay = HubTwin()
     creator, joiner, plate = pair(relay)
-    for spoke in (False, True):
+    for pairing, spoke in ((2, False), (3, True)):
         if spoke:
             relay.send(joiner, b"m3")
         relay.say(creator, Reopen())
         assert joiner in relay.closed
         assert relay.hears(creator) == [Waiting()]
         joiner = relay.enter(Join(plate, FIRST))
-        assert relay.hears(creator) == [Paired("creator", FIRST)]
+        assert relay.hears(creator) == [Paired("creator", FIRST, pairing)]
     relay.send(joiner, b"m3")
     relay.cut(joiner)
     relay.say(creator, Reopen())
@@ -289,3 +293,54 @@ def test_a_settled_meeting_can_be_met_again() -> None:
     assert relay.hears(relay.enter(Meet(ID, 600))) == [Paired("joiner")]
     relay.wait(limits.ROOM_ORPHAN_S)
     assert relay.hub.rooms() == 1
+
+
+def test_what_a_creator_sent_to_one_joiner_never_reaches_the_next() -> None:
+    """A2: a reply that is on its way while the seat changes is dropped until the new one is taken.
+
+    The next joiner would read it as a wrong code.
+    """
+    relay = HubTwin()
+    creator, hasty, plate = pair(relay)
+    relay.cut(hasty)
+    joiner = relay.enter(Join(plate, FIRST))
+    assert relay.hears(creator)[-1] == Paired("creator", FIRST, 2)
+    relay.send(creator, b"m2 for the hasty one")
+    assert relay.hub.peer_of(joiner) == creator
+    relay.say(creator, Take(2))
+    relay.send(creator, b"m2")
+    assert relay.got[joiner] == [b"m2"]
+
+
+def test_an_answer_that_comes_late_changes_nothing() -> None:
+    """A creator may take a pairing whose joiner has left: that is no fault, and opens nothing."""
+    relay = HubTwin()
+    creator, plate = allocate(relay)
+    relay.cut(relay.enter(Join(plate, FIRST)))
+    joiner = relay.enter(Join(plate, FIRST))
+    relay.say(creator, Take(1))
+    relay.send(creator, b"m2 for the first")
+    relay.say(creator, Take(2))
+    relay.send(creator, b"m2 for the second")
+    assert relay.got[joiner] == [b"m2 for the second"]
+
+
+@pytest.mark.parametrize("numbers", [(2,), (1, 1), (1, 2), (limits.RELAY_PAIRINGS_MAX,)])
+def test_a_pairing_that_never_was_is_refused(numbers: tuple[int, ...]) -> None:
+    """X14: a number that the relay did not give, or that was taken before, ends the link."""
+    relay = HubTwin()
+    creator, plate = allocate(relay)
+    relay.enter(Join(plate, FIRST))
+    for number in numbers:
+        relay.say(creator, Take(number))
+    assert refused(relay, creator) == "malformed"
+
+
+def test_only_the_creator_takes() -> None:
+    """X07: a joiner answers no pairing, nor does a link without a room."""
+    relay = HubTwin()
+    _, joiner, _ = pair(relay)
+    stranger = relay.greet()
+    for link in (joiner, stranger):
+        relay.say(link, Take(1))
+        assert refused(relay, link) == "malformed"

@@ -25,6 +25,7 @@ from tallow.wire.relay import (
     Paired,
     Refused,
     RelaySays,
+    Take,
     Waiting,
 )
 from tests.relay.client import Client
@@ -110,6 +111,7 @@ def test_a_running_pair_does_not_notice_a_flood() -> None:
     relay = HubTwin()
     creator = relay.enter(Meet(b"i" * 32, 600))
     joiner = relay.enter(Meet(b"i" * 32, 600))
+    relay.say(creator, Take(1))
     relay.send(joiner, b"third flight")
     relay.hears(creator)
     relay.hears(joiner)
@@ -158,6 +160,7 @@ def test_many_slow_readers_cost_a_bounded_memory() -> None:
 def _meeting(relay: MemoryRelay, number: int) -> tuple[MemoryWire, MemoryWire]:
     name = number.to_bytes(32, "big")
     creator, joiner = relay.enter(Meet(name, 600)), relay.enter(Meet(name, 600))
+    relay.say(creator, Take(1))
     relay.feed(joiner, encode_link(LinkType.DATA, b"m3"))
     creator.taken()
     return creator, joiner
@@ -254,7 +257,7 @@ async def test_a_real_relay_holds_its_limits_under_a_flood(strict_relay: RelayPr
         assert await creator.hear() == Waiting()
         joiner = await Client.enter(port, Meet(b"i" * 32, 600))
         assert await joiner.hear() == Paired("joiner")
-        assert await creator.hear() == Paired("creator")
+        assert await creator.hear() == Paired("creator", pairing=1)
         flood = [await asyncio.open_connection("127.0.0.1", port) for _ in range(100)]
         joiner.send(b"third flight")
         assert await creator.data() == b"third flight"

@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 
 from tallow.wire import limits
 from tallow.wire.frames import LinkType, encode_link
-from tallow.wire.relay import Meet, Notice, Refused, Reopen, Waiting, client_frame, relay_frame
+from tallow.wire.relay import (
+    Meet,
+    Notice,
+    Refused,
+    Reopen,
+    Take,
+    Waiting,
+    client_frame,
+    relay_frame,
+)
 from tests.relay.memory import HELLO, MemoryRelay
 
 ID = b"i" * 32
@@ -132,6 +141,7 @@ def test_a_frame_to_somebody_who_left_is_dropped_to_its_end() -> None:
     assert creator.heard() == [Waiting()]
     newcomer = relay.enter(Meet(ID, 60))
     newcomer.taken()
+    relay.say(creator, Take(2))
     relay.feed(creator, encode_link(LinkType.DATA, b"for you"))
     assert newcomer.frames() == [(LinkType.DATA, b"for you")]
 

@@ -79,7 +79,7 @@ async def pair(port: int) -> tuple[Client, Client]:
     await creator.hear()
     joiner = await Client.enter(port, Join("77", FIRST))
     assert await joiner.hear() == Paired("joiner")
-    assert await creator.hear() == Paired("creator", FIRST)
+    assert await creator.hear() == Paired("creator", FIRST, 1)
     return creator, joiner
 
 
@@ -160,6 +160,23 @@ async def test_the_state_is_for_its_owner(tmp_path: Path) -> None:
         for path in (tmp_path / "state", tmp_path / "state" / "relay.pem")
     }
     assert modes == {"state": 0o700, "relay.pem": 0o600}
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs Linux's /proc")
+@pytest.mark.wire
+async def test_a_serving_relay_never_loads_the_library_that_signs(tmp_path: Path) -> None:
+    """B4: a first start makes its certificate elsewhere, so the process has none of its cost."""
+    async with relay_process(tmp_path / "state") as relay:
+        client = await Client.enter(relay.port, Claim("7", 60))
+        await client.hear()
+        loaded = _maps(relay.process.pid)
+        await client.close()
+    assert "_ssl" in loaded
+    assert "cryptography" not in loaded
+
+
+def _maps(pid: int) -> str:
+    return Path(f"/proc/{pid}/maps").read_text()
 
 
 def test_help_is_not_an_error(capsys: pytest.CaptureFixture[str]) -> None:

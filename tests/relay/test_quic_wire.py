@@ -44,7 +44,7 @@ async def pair(
     creator = await creating.enter(port, Meet(ID, 600))
     assert await creator.hear() == Waiting()
     joiner = await joining.enter(port, Meet(ID, 600))
-    assert await creator.hear() == Paired("creator")
+    assert await creator.hear() == Paired("creator", pairing=1)
     assert await joiner.hear() == Paired("joiner")
     joiner.send(b"m3")
     assert await creator.data() == b"m3"
@@ -72,7 +72,7 @@ async def test_two_clients_meet_by_plate_and_exchange_bytes(
     allocated = await creator.hear()
     assert isinstance(allocated, Allocated)
     joiner = await joining.enter(port, Join(allocated.plate, FIRST))
-    assert await creator.hear() == Paired("creator", FIRST)
+    assert await creator.hear() == Paired("creator", FIRST, 1)
     assert await joiner.hear() == Paired("joiner")
     large = os.urandom(limits.FRAME_MAX_BYTES)
     joiner.send(b"m3")
@@ -135,7 +135,7 @@ async def test_a_slow_reader_holds_its_sender_and_bounds_memory(
         creator = await Client.enter(port, Meet(ID, 600), receive_bytes=64 * 1024)
         assert await creator.hear() == Waiting()
         joiner: AnyClient = await joining.enter(port, Meet(ID, 600))
-        assert await creator.hear() == Paired("creator")
+        assert await creator.hear() == Paired("creator", pairing=1)
         assert await joiner.hear() == Paired("joiner")
         joiner.send(b"m3")
         assert await creator.data() == b"m3"

@@ -45,7 +45,7 @@ async def pair(port: int, receive_bytes: int | None = None) -> tuple[Client, Cli
     creator = await Client.enter(port, Meet(ID, 600), receive_bytes=receive_bytes)
     assert await creator.hear() == Waiting()
     joiner = await Client.enter(port, Meet(ID, 600))
-    assert await creator.hear() == Paired("creator")
+    assert await creator.hear() == Paired("creator", pairing=1)
     assert await joiner.hear() == Paired("joiner")
     joiner.send(b"m3")
     assert await creator.data() == b"m3"
@@ -59,7 +59,7 @@ async def test_two_clients_meet_by_plate_and_exchange_bytes(start: StartRelay) -
     allocated = await creator.hear()
     assert isinstance(allocated, Allocated)
     joiner = await Client.enter(port, Join(allocated.plate, FIRST))
-    assert await creator.hear() == Paired("creator", FIRST)
+    assert await creator.hear() == Paired("creator", FIRST, 1)
     assert await joiner.hear() == Paired("joiner")
     large = os.urandom(limits.FRAME_MAX_BYTES)
     joiner.send(b"m3")
@@ -312,7 +312,7 @@ async def test_reopening_on_the_wire(start: StartRelay) -> None:
     assert await joiner.is_closed()
     newcomer = await Client.enter(port, Meet(ID, 60))
     assert await newcomer.hear() == Paired("joiner")
-    assert await creator.hear() == Paired("creator")
+    assert await creator.hear() == Paired("creator", pairing=2)
     for client in (creator, joiner, newcomer):
         await client.close()
 

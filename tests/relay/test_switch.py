@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from relay.hub import HubRules
-from relay.quota import QuotaLimits
+from relay.quota import Act, QuotaLimits
 from tallow.wire import limits
 from tallow.wire.frames import LinkType, encode_link
 from tallow.wire.relay import (
@@ -17,6 +17,8 @@ from tallow.wire.relay import (
     Paired,
     Refused,
     RelayHello,
+    Reopen,
+    Take,
     Waiting,
     client_frame,
 )
@@ -43,7 +45,7 @@ def test_hello_and_verb_may_come_in_one_packet() -> None:
     assert isinstance(allocated, Allocated)
     [_, paired] = relay.join(allocated.plate).heard()
     assert paired == Paired("joiner")
-    assert wire.heard() == [Paired("creator", FIRST)]
+    assert wire.heard() == [Paired("creator", FIRST, 1)]
 
 
 def test_a_link_without_a_verb_is_closed_after_ten_seconds() -> None:
@@ -118,6 +120,46 @@ def test_large_data_before_the_pair_has_settled_ends_the_link(sender: str) -> No
     assert (creator.closed, joiner.closed) == (sender == "creator", sender == "joiner")
     if sender == "joiner":
         assert creator.heard() == [Notice("peer-gone"), Waiting()]
+
+
+def test_a_reply_under_way_while_the_seat_changes_is_dropped() -> None:
+    """A2: on the wire the next joiner gets the reply that was made for it, and no other."""
+    relay = MemoryRelay()
+    creator = relay.enter(Claim("7", 600))
+    hasty = relay.join("7")
+    relay.gone(hasty)
+    joiner = relay.join("7")
+    joiner.taken()
+    relay.say(creator, Take(1))
+    relay.feed(creator, encode_link(LinkType.DATA, b"m2 for the hasty one"))
+    assert joiner.frames() == []
+    relay.say(creator, Take(2))
+    relay.feed(creator, encode_link(LinkType.DATA, b"m2"))
+    assert joiner.frames() == [(LinkType.DATA, b"m2")]
+    assert creator.heard()[-1] == Paired("creator", FIRST, 2)
+
+
+def test_a_large_frame_of_a_session_that_was_put_out_reaches_nobody() -> None:
+    """What a creator had under way when it reopened is no fault of the next joiner's seat."""
+    relay = MemoryRelay()
+    creator, _ = relay.pair()
+    relay.say(creator, Reopen())
+    newcomer = relay.enter(Meet(ID, 600))
+    newcomer.taken()
+    relay.feed(creator, LARGE)
+    assert newcomer.frames() == []
+    assert not creator.closed
+
+
+def test_strangers_who_come_and_go_use_up_nothing() -> None:
+    """X10: take and reopen are answers; no number of joiners costs a waiting creator its link."""
+    relay = MemoryRelay(quota=QuotaLimits(per_minute=dict.fromkeys(Act, 0)))
+    creator = relay.enter(Claim("7", 600))
+    for pairing in range(1, limits.RELAY_CONTROLS_MAX + 1):
+        joiner = relay.join("7")
+        relay.say(creator, Take(pairing), Reopen())
+        assert joiner.closed
+    assert not creator.closed
 
 
 def test_a_seat_that_ends_frees_the_room_on_the_wire() -> None:

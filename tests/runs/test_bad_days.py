@@ -168,7 +168,8 @@ def test_an_output_folder_that_is_missing_is_exit_8(alice: Person, bob: Person) 
 
 
 def test_a_killed_sender_leaves_no_final_name(alice: Person, bob: Person) -> None:
-    """Peer gone midway: the receiver ends with exit 5 and an empty folder."""
+    """Peer gone midway: the receiver ends with exit 5, and nothing stands under the name."""
+    bob.extra["TALLOW_RECONNECT"] = "0"
     source, writer = os.pipe()
     sending = alice.start("send", "-", stdin=source)
     os.close(source)
@@ -201,6 +202,7 @@ def test_ctrl_c_tells_the_other_side(alice: Person, bob: Person) -> None:
 
 def test_a_relay_that_dies_midway_is_exit_4(alice: Person, bob: Person, tmp_path: Path) -> None:
     """Both sides say that the connection broke, and nothing has a final name."""
+    alice.extra["TALLOW_RECONNECT"] = bob.extra["TALLOW_RECONNECT"] = "0"
     source, writer = os.pipe()
     with relay_running(tmp_path / "state") as relay:
         alice.relay = bob.relay = relay.address

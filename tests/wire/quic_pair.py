@@ -9,7 +9,7 @@ from aioquic.quic.crypto import CryptoPair
 from aioquic.quic.packet import QuicPacketType, QuicProtocolVersion
 from aioquic.quic.packet_builder import QuicPacketBuilder
 
-from relay.certificate import _make
+from relay.self_made import make
 from tallow.wire import limits
 from tallow.wire.quic import (
     Arrived,
@@ -30,7 +30,7 @@ QUIET_S = 5.0
 @cache
 def pem() -> bytes:
     """Return one self-made certificate and its key."""
-    return _make()
+    return make()
 
 
 class End:

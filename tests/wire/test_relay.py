@@ -16,11 +16,13 @@ from tallow.wire.frames import LinkType, read_link_header
 from tallow.wire.relay import (
     Allocate,
     Allocated,
+    AskLanes,
     Auth,
     Claim,
     ClientHello,
     ClientSays,
     Join,
+    Lanes,
     Leave,
     Meet,
     Notice,
@@ -31,6 +33,8 @@ from tallow.wire.relay import (
     RelayHello,
     RelaySays,
     Reopen,
+    Succeed,
+    Take,
     Waiting,
     client_frame,
     decode_client,
@@ -42,16 +46,20 @@ nonces = st.binary(min_size=32, max_size=32)
 plates = st.from_regex(r"\A[1-9][0-9]{0,8}\Z")
 expiries = st.integers(1, limits.EXPIRES_MAX_S)
 flights = st.binary(min_size=6, max_size=200)
+heirs = st.none() | nonces
 versions = st.lists(st.integers(0, 65535), min_size=1, max_size=8)
 
 CLIENT: dict[type[msgspec.Struct], st.SearchStrategy[ClientSays]] = {
     ClientHello: st.builds(ClientHello, versions=versions, nonce=nonces),
     Auth: st.builds(Auth, proof=nonces),
-    Allocate: st.builds(Allocate, expires_s=expiries),
-    Claim: st.builds(Claim, plate=plates, expires_s=expiries),
+    Allocate: st.builds(Allocate, expires_s=expiries, heir=heirs),
+    Claim: st.builds(Claim, plate=plates, expires_s=expiries, heir=heirs),
+    Succeed: st.builds(Succeed, plate=plates, token=nonces, heir=heirs),
     Join: st.builds(Join, plate=plates, first=flights),
     Meet: st.builds(Meet, id=nonces, expires_s=expiries),
+    Take: st.builds(Take, pairing=st.integers(1, limits.RELAY_PAIRINGS_MAX)),
     Reopen: st.just(Reopen()),
+    AskLanes: st.builds(AskLanes, count=st.integers(1, limits.LANES_PER_SESSION_MAX)),
     Leave: st.just(Leave()),
 }
 RELAY: dict[type[msgspec.Struct], st.SearchStrategy[RelaySays]] = {
@@ -65,13 +73,19 @@ RELAY: dict[type[msgspec.Struct], st.SearchStrategy[RelaySays]] = {
     ),
     Allocated: st.builds(Allocated, plate=plates, expires_s=expiries),
     Waiting: st.just(Waiting()),
-    Paired: st.builds(Paired, role=st.sampled_from(["creator", "joiner"]), first=flights),
+    Paired: st.builds(
+        Paired,
+        role=st.sampled_from(["creator", "joiner"]),
+        first=flights,
+        pairing=st.integers(0, limits.RELAY_PAIRINGS_MAX),
+    ),
     Refused: st.builds(
         Refused,
         code=st.sampled_from(typing.get_args(RefusalCode)),
         retry_s=st.integers(0, 86400),
     ),
     Notice: st.builds(Notice, kind=st.sampled_from(typing.get_args(NoticeKind))),
+    Lanes: st.builds(Lanes, tokens=st.lists(nonces, max_size=limits.LANES_PER_SESSION_MAX)),
 }
 
 
@@ -101,9 +115,10 @@ def test_what_the_relay_says_is_heard(message: RelaySays) -> None:
 
 
 def test_a_client_may_say_exactly_this() -> None:
-    """X09: the public port knows eight words, and none of them administers the relay."""
+    """X09: the public port knows eleven words, and none of them administers the relay."""
     tags = {kind.__struct_config__.tag for kind in CLIENT}
-    assert tags == {"hello", "auth", "allocate", "claim", "join", "meet", "reopen", "leave"}
+    verbs = {"hello", "auth", "allocate", "claim", "join", "meet", "take", "reopen", "leave"}
+    assert tags == verbs | {"ask-lanes", "succeed"}
     for word in ("shutdown", "stop", "quit", "admin", "config", "kick", "stats", "rooms", "exec"):
         with pytest.raises(WireError):
             decode_client(msgpack.packb({"t": word}))
@@ -129,12 +144,23 @@ FALSE = {
     "id too short": {"t": "meet", "id": bytes(31), "expires_s": 5},
     "id too long": {"t": "meet", "id": bytes(33), "expires_s": 5},
     "id as text": {"t": "meet", "id": "x" * 32, "expires_s": 5},
+    "heir too short": {"t": "allocate", "expires_s": 5, "heir": bytes(31)},
+    "heir as text": {"t": "claim", "plate": "12", "expires_s": 5, "heir": "x" * 32},
+    "no heir's token": {"t": "succeed", "plate": "12"},
+    "empty heir's token": {"t": "succeed", "plate": "12", "token": b""},
+    "long heir's token": {"t": "succeed", "plate": "12", "token": bytes(33)},
     "flight too short": {"t": "join", "plate": "12", "first": bytes(5)},
     "flight too long": {
         "t": "join",
         "plate": "12",
         "first": bytes(limits.FLIGHT_MAX_BYTES + 6),
     },
+    "pairing zero": {"t": "take", "pairing": 0},
+    "pairing negative": {"t": "take", "pairing": -1},
+    "pairing too large": {"t": "take", "pairing": 1 << 32},
+    "pairing as text": {"t": "take", "pairing": "1"},
+    "pairing as float": {"t": "take", "pairing": 1.0},
+    "no pairing": {"t": "take"},
     "no version": {"t": "hello", "versions": [], "nonce": bytes(32)},
     "too many versions": {"t": "hello", "versions": [1] * 9, "nonce": bytes(32)},
     "version too large": {"t": "hello", "versions": [65536], "nonce": bytes(32)},

@@ -20,9 +20,11 @@ from relay.switch import Switch
 from tallow.engine.ports import Detour
 from tallow.errors import RelayUnreachable
 from tallow.protocol.address import RelayAddress
+from tallow.protocol.lane_proof import LaneJoin
 from tallow.wire import limits
 from tallow.wire.frames import LinkFrame, LinkReader, LinkType, read_link_header
 from tests.fakes import WALL_AT_BEGIN, SeededRng
+from tests.world.lane import MemoryLane, MemoryLanes
 from tests.world.pipe import LATENCY_S, Pipe
 
 KEY_HASH = bytes(range(32))
@@ -264,6 +266,7 @@ class MemoryRelay:
     """Every frame that a client sent, as it was before any meddling."""
     meddling: list[Meddle] = field(default_factory=list)
     switch: Switch = field(init=False)
+    lanes: MemoryLanes = field(init=False)
     _sweeping: bool = False
 
     def __post_init__(self) -> None:
@@ -278,6 +281,7 @@ class MemoryRelay:
         log = Log(lambda _: None, unix_s=lambda: WALL_AT_BEGIN, new_key=lambda: bytes(32))
         hub = Hub(below, self.rules, Quota(self.quota))
         self.switch = Switch(hub, log, lambda: int(WALL_AT_BEGIN))
+        self.lanes = MemoryLanes(self.switch.hub.lane_tokens)
 
     @property
     def key_hash(self) -> bytes:
@@ -338,6 +342,7 @@ class MemoryDialer:
     def __init__(self, relay: MemoryRelay, address: str) -> None:
         self.relay = relay
         self.dialled: list[RelayAddress] = []
+        self.lanes_dialled: list[RelayAddress] = []
         self._address = address
 
     async def dial(self, address: RelayAddress) -> MemoryConnection:
@@ -345,3 +350,9 @@ class MemoryDialer:
         self.dialled.append(address)
         await asyncio.sleep(LATENCY_S)
         return self.relay.accept(self._address)
+
+    async def dial_lane(self, address: RelayAddress, token: bytes, join: LaneJoin) -> MemoryLane:
+        """Bring a token to the relay a moment later."""
+        self.lanes_dialled.append(address)
+        await asyncio.sleep(LATENCY_S)
+        return await self.relay.lanes.dial(token, join, self.relay.now())

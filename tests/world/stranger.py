@@ -10,10 +10,10 @@ import asyncio
 from typing import TypeVar
 
 from tallow.crypto.tree import leaf_hash, manifest_root, root_hash
+from tallow.engine.connecting import connect
 from tallow.engine.context import ExchangeContext
 from tallow.engine.greeting import Conversation, Wish, greet
 from tallow.engine.joining import join_plate, numbered_context
-from tallow.engine.meeting import connect
 from tallow.engine.settings import Settings
 from tallow.errors import TallowError
 from tallow.protocol.bulk import BulkKeys, BulkSendChannel, accept_digest
@@ -40,6 +40,8 @@ from tests.world.relay import ADDRESS
 from tests.world.world import Person
 
 M = TypeVar("M")
+PROOFS = [bytes(32)] * 8
+"""Of no transfer at all."""
 
 
 class Gone(Exception):
@@ -127,7 +129,7 @@ class Stranger:
         stream = entries[0].kind is EntryKind.STREAM
         pages = [Page(1, index, page) for index, page in enumerate(manifest.pages)]
         counts = manifest.entries, len(pages), manifest.total_bytes
-        self.say(Offer(1, "stream" if stream else "files", *counts, note), *pages)
+        self.say(Offer(1, "stream" if stream else "files", *counts, PROOFS, note), *pages)
         self.say(OfferEnd(1, manifest.root()))
         return manifest
 
@@ -141,7 +143,9 @@ class Stranger:
 
     def offer_page(self, page: bytes) -> None:
         """Offer one page of one entry, as bytes."""
-        self.say(Offer(1, "files", 1, 1, 2), Page(1, 0, page), OfferEnd(1, self.root_of(page)))
+        self.say(
+            Offer(1, "files", 1, 1, 2, PROOFS), Page(1, 0, page), OfferEnd(1, self.root_of(page))
+        )
 
     async def start(self, manifest: Manifest) -> None:
         """Wait for the yes and open a bulk channel."""

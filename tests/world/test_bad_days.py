@@ -12,7 +12,7 @@ from tallow.engine import events as e
 from tests.fakes import SeededRng, virtual
 from tests.world import faults
 from tests.world.relay import Meddle
-from tests.world.world import a_world, make, tree
+from tests.world.world import a_world, finished, make
 
 SOME = SeededRng("bad days").bytes(4 << 20)
 CONTENT = {"p/one": SOME[:700_000], "p/two": SOME[:10], "p/three": SOME, "p/empty": b""}
@@ -62,7 +62,7 @@ def test_nothing_false_ever_stands(
                 alice.cancel(sending)
             sent = await alice.final(sending)
             expected: dict[str, bytes | None] = {"p": None, **CONTENT}
-            left = tree(bob.folder / "in")
+            left = finished(bob.folder / "in")
             assert left.items() <= expected.items()
             for final in (received, sent):
                 if isinstance(final, e.TransferDone):
@@ -70,6 +70,8 @@ def test_nothing_false_ever_stands(
                 else:
                     assert final.exit_code in (3, 4, 5, 6, 7, 130)
                     assert final.message
+            if isinstance(received, e.TransferError) and not received.resumable:
+                assert not list((bob.folder / "in").rglob(".tallow-*"))
             assert bob.clock.now() - 1000 < 800
 
     with tempfile.TemporaryDirectory() as folder:

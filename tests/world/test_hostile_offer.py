@@ -13,6 +13,7 @@ from tallow.crypto.tree import roots_digest
 from tallow.engine import events as e
 from tallow.engine.commands import Receive
 from tallow.protocol.bulk import (
+    Codec,
     leaves_prefix_bytes,
     pack_prefix_bytes,
     write_leaves_prefix,
@@ -38,8 +39,8 @@ from tallow.protocol.messages import (
 from tallow.wire import limits
 from tests.fakes import virtual
 from tests.world.relay import READ_AHEAD_BYTES
-from tests.world.stranger import Gone, Stranger, file, folder, small_root
-from tests.world.world import Person, World, a_world, tree
+from tests.world.stranger import PROOFS, Gone, Stranger, file, folder, small_root
+from tests.world.world import Person, World, a_world, finished, tree
 
 
 async def _meet(world: World, *, yes: bool = True) -> tuple[Person, int, Stranger]:
@@ -78,8 +79,8 @@ def pack(*files: tuple[int, bytes]) -> bytes:
 def leaves(file_no: int, first: int, *content: bytes, last: bool) -> bytes:
     """Return the body of a LEAVES record."""
     prefix = bytearray(leaves_prefix_bytes(len(content)))
-    lengths = [len(leaf) for leaf in content]
-    write_leaves_prefix(memoryview(prefix), file_no, first, lengths, last=last)
+    entries = [(Codec.RAW, len(leaf), len(leaf)) for leaf in content]
+    write_leaves_prefix(memoryview(prefix), file_no, first, entries, last=last)
     return bytes(prefix) + b"".join(content)
 
 
@@ -278,7 +279,7 @@ ENDS: dict[str, list[Control]] = {
     "accept": [Accept(1, 1, bytes(32), b"\x01", limits.WINDOW_BYTES)],
     "stored": [Stored(1, [(0, 0)])],
     "complete": [Complete(1, bytes(32))],
-    "another offer": [Offer(2, "files", 1, 1, 0)],
+    "another offer": [Offer(2, "files", 1, 1, 0, PROOFS)],
     "a page": [Page(1, 1, b"\x90")],
     "start again": [Start(1, 3, bytes(16), 1, bytes(32), bytes(64))],
     "a text": [Text("x")],
@@ -305,13 +306,13 @@ async def test_ends_that_do_not_fit_are_refused(tmp_path: Path, messages: list[C
 OFFERS: dict[str, list[Control]] = {
     "end without an offer": [OfferEnd(1, bytes(32))],
     "page without an offer": [Page(1, 0, b"\x91")],
-    "no list": [Offer(1, "files", 1, 1, 0), OfferEnd(1, bytes(32))],
-    "a page of nonsense": [Offer(1, "files", 1, 1, 0), Page(1, 0, b"\xc1" * 20)],
-    "a page of depth": [Offer(1, "files", 1, 1, 0), Page(1, 0, b"\x91" * 60_000)],
-    "pages out of order": [Offer(1, "files", 1, 2, 0), Page(1, 1, b"\x91")],
+    "no list": [Offer(1, "files", 1, 1, 0, PROOFS), OfferEnd(1, bytes(32))],
+    "a page of nonsense": [Offer(1, "files", 1, 1, 0, PROOFS), Page(1, 0, b"\xc1" * 20)],
+    "a page of depth": [Offer(1, "files", 1, 1, 0, PROOFS), Page(1, 0, b"\x91" * 60_000)],
+    "pages out of order": [Offer(1, "files", 1, 2, 0, PROOFS), Page(1, 1, b"\x91")],
     "start unasked": [Start(1, 3, bytes(16), 1, bytes(32), bytes(64))],
-    "two offers": [Offer(1, "files", 1, 1, 0), Offer(1, "files", 1, 1, 0)],
-    "text after an offer": [Offer(1, "files", 1, 1, 0), Text("x")],
+    "two offers": [Offer(1, "files", 1, 1, 0, PROOFS), Offer(1, "files", 1, 1, 0, PROOFS)],
+    "text after an offer": [Offer(1, "files", 1, 1, 0, PROOFS), Text("x")],
     "a cancel of a yes": [Accept(1, 1, bytes(32), b"", limits.WINDOW_BYTES)],
 }
 
@@ -334,7 +335,7 @@ async def test_counts_that_do_not_fit_the_list(tmp_path: Path) -> None:
         async with a_world(tmp_path / str(number)) as world:
             bob, getting, stranger = await _meet(world)
             page = stranger.raw_page([file("small", 2)])
-            stranger.say(Offer(1, "files", *counts), Page(1, 0, page))
+            stranger.say(Offer(1, "files", *counts, PROOFS), Page(1, 0, page))
             stranger.say(OfferEnd(1, stranger.root_of(page)))
             await _refused(bob, getting, stranger, "peer-broke-rules")
 
@@ -369,7 +370,9 @@ async def test_a_sender_that_only_pings(tmp_path: Path, until: str) -> None:
     async with a_world(tmp_path) as world:
         bob, getting, stranger = await _meet(world)
         if until == "half a list":
-            stranger.say(Offer(1, "files", 2, 2, 0), Page(1, 0, stranger.raw_page([file("a")])))
+            stranger.say(
+                Offer(1, "files", 2, 2, 0, PROOFS), Page(1, 0, stranger.raw_page([file("a")]))
+            )
         elif until != "offer":
             await stranger.start(stranger.offer(file("large", 200_000)))
             if until == "half a file":
@@ -378,7 +381,8 @@ async def test_a_sender_that_only_pings(tmp_path: Path, until: str) -> None:
         error = await bob.fails(getting)
         assert (error.code, error.exit_code) == ("timed-out", 5)
         assert bob.clock.now() - 1000 < 700
-        assert tree(bob.folder / "in") == {}
+        assert error.resumable == (until == "half a file")
+        assert finished(bob.folder / "in") == {}
         with pytest.raises(Gone):
             await pinging
         await stranger.leave()

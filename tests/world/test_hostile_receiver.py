@@ -24,7 +24,7 @@ from tallow.protocol.messages import (
 )
 from tallow.wire import limits
 from tests.fakes import SeededRng, virtual
-from tests.world.stranger import Gone, Stranger
+from tests.world.stranger import PROOFS, Gone, Stranger
 from tests.world.world import Person, World, a_world, make
 
 SOME = SeededRng("hostile receiver").bytes(200_000)
@@ -75,7 +75,7 @@ async def test_an_answer_that_does_not_fit(tmp_path: Path, changed: dict[str, ob
 TURNS: dict[str, list[Control]] = {
     "stored before a yes": [Stored(1, [(0, 0)])],
     "complete before a yes": [Complete(1, bytes(32))],
-    "an offer back": [Offer(1, "files", 1, 1, 0)],
+    "an offer back": [Offer(1, "files", 1, 1, 0, PROOFS)],
     "start": [Start(1, 2, bytes(16), 1, bytes(32), bytes(64))],
     "finish": [Finish(1, bytes(32))],
     "a text": [Text("x")],

@@ -50,7 +50,8 @@ def quick_stretch(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 def verbs(relay: MemoryRelay) -> list[wire.ClientSays]:
     """Return what clients asked the relay for, in order."""
     said = [decode_client(sent.body) for sent in relay.heard if sent.kind is LinkType.CONTROL]
-    return [message for message in said if not isinstance(message, wire.ClientHello | wire.Leave)]
+    around = wire.ClientHello | wire.Take | wire.Leave
+    return [message for message in said if not isinstance(message, around)]
 
 
 @virtual

@@ -281,12 +281,12 @@ async def test_a_stream_that_cannot_be_read(
 ) -> None:
     """A pipe that breaks is a failed file on both sides, and no part of it stays."""
 
-    def broken(_self: StreamSource, _most: int) -> bytes:
+    def broken(_self: StreamSource, _most: int) -> bytes | memoryview:
         raise OSError(5, "Input/output error")
 
     async with a_world(tmp_path) as world:
         alice, bob = await world.pair()
-        monkeypatch.setattr(StreamSource, "_read", broken)
+        monkeypatch.setattr(StreamSource, "_next_piece", broken)
         monkeypatch.setattr(sys, "stdin", devnull)
         sending = alice.submit(SendStream("log", head=b"begun"))
         getting = bob.submit(Receive(await alice.code(sending), output=str(bob.folder)))

@@ -10,7 +10,7 @@ from tallow.engine import events as e
 from tests.fakes import SeededRng, virtual
 from tests.world import faults
 from tests.world.relay import Meddle
-from tests.world.world import Final, Person, World, a_world, make, tree
+from tests.world.world import Final, Person, World, a_world, finished, make
 
 SOME = SeededRng("tampering").bytes(3 << 20)
 SENDER, RECEIVER = 0, 1
@@ -32,7 +32,7 @@ async def _transfer_under(world: World, meddle: Meddle) -> tuple[Final, Person, 
 
 
 def _nothing_false(bob: Person) -> None:
-    assert tree(bob.folder / "in") in ({}, {"file": SOME})
+    assert finished(bob.folder / "in") in ({}, {"file": SOME})
 
 
 @pytest.mark.parametrize("number", range(FIRST_RECORD, 9))
@@ -55,7 +55,7 @@ async def test_an_altered_record_ends_it(tmp_path: Path, who: int, number: int, 
             if isinstance(other, e.TransferDone):
                 # A receiver knows that its files are durable before anybody confirms it.
                 assert who == RECEIVER
-                assert tree(bob.folder / "in") == {"file": SOME}
+                assert finished(bob.folder / "in") == {"file": SOME}
             else:
                 assert other.exit_code in (5, 7)
 
@@ -86,7 +86,7 @@ async def test_a_lost_record_is_noticed(tmp_path: Path, who: int, number: int) -
             if isinstance(final, e.TransferError):
                 assert final.exit_code in (5, 6, 7)
         if isinstance(sent, e.TransferDone):
-            assert tree(bob.folder / "in") == {"file": SOME}
+            assert finished(bob.folder / "in") == {"file": SOME}
         assert bob.clock.now() - 1000 < 800
 
 
@@ -100,7 +100,7 @@ async def test_a_doubled_record_is_taken_once(tmp_path: Path, who: int, number: 
         assert isinstance(sent, e.TransferDone)
         assert isinstance(received, e.TransferDone)
         assert sent.roots == received.roots
-        assert tree(bob.folder / "in") == {"file": SOME}
+        assert finished(bob.folder / "in") == {"file": SOME}
 
 
 @pytest.mark.parametrize("seconds", [1.0, 9.0, 50.0])
@@ -113,7 +113,7 @@ async def test_a_late_record_is_waited_for(tmp_path: Path, number: int, seconds:
         sent, bob, received = await _transfer_under(world, meddle)
         assert isinstance(sent, e.TransferDone)
         assert isinstance(received, e.TransferDone)
-        assert tree(bob.folder / "in") == {"file": SOME}
+        assert finished(bob.folder / "in") == {"file": SOME}
 
 
 @virtual

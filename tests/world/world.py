@@ -1,7 +1,8 @@
 """A small world: people with engines, one relay, folders, and what must hold when it ends.
 
-Every world, whatever happened in it, ends without a temporary file of Tallow's, without an open
-descriptor more than before, without a mistake of our own, and with every connection closed.
+Every world, whatever happened in it, ends without a temporary file of Tallow's unless somebody was
+told that it can be gone on with, without an open descriptor more than before, without a mistake of
+our own, and with every connection closed.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from tallow.engine.commands import (
 )
 from tallow.engine.engine import Engine
 from tallow.engine.ports import Ports
-from tallow.engine.settings import Settings
+from tallow.engine.settings import LanesChoice, Settings
 from tallow.protocol.address import RelayAddress
 from tallow.protocol.identity import Identity
 from tests.fakes import InlineWorkers, MemoryState, SeededRng, TestClock
@@ -179,6 +180,10 @@ class World:
         self.relay = relay or MemoryRelay()
         self.wall = wall if wall is not None else TestClock().wall()
         self.people: list[Person] = []
+        self.lanes: LanesChoice = "auto"
+        """What everybody who is started from now on thinks of lanes."""
+        self.left_midway = False
+        """True if a test closes an engine that could go on later."""
         self._stack = AsyncExitStack()
 
     async def person(
@@ -196,7 +201,9 @@ class World:
         person = Person(name, self, state or MemoryState(), seed or name)
         person.workers = InlineWorkers(last_first=last_first)
         password = SecretBytes(bytearray(relay_password.encode())) if relay_password else None
-        settings = Settings(relay=relay, relay_password=password, identity=identity)
+        settings = Settings(
+            relay=relay, relay_password=password, identity=identity, lanes=self.lanes
+        )
         await self._stack.enter_async_context(person.stack)
         engine = await person.stack.enter_async_context(Engine.open(settings, person.ports()))
         listening = asyncio.create_task(person.listen(engine))
@@ -247,10 +254,14 @@ def _check_what_is_left(world: World) -> None:
     for person in world.people:
         for crash in person.engine.crashes:
             raise crash
-    left = list(world.folder.rglob(".tallow-*"))
-    assert not left, f"temporary files stayed: {left}"
+    ended = [person.all(e.TransferError) for person in world.people]
+    if not any(error.resumable for errors in ended for error in errors) and not world.left_midway:
+        left = list(world.folder.rglob(".tallow-*"))
+        assert not left, f"temporary files stayed: {left}"
     open_still = [wire.number for wire in world.relay.connections if not wire.is_closed]
     assert not open_still, f"connections were not closed: {open_still}"
+    ends = [end for pair in world.relay.lanes.standing for end in pair]
+    assert all(end.is_closed for end in ends), "a lane was left standing"
 
 
 def _descriptors() -> set[str]:
@@ -273,6 +284,11 @@ def tree(folder: Path) -> dict[str, bytes | None]:
         path.relative_to(folder).as_posix(): None if path.is_dir() else path.read_bytes()
         for path in sorted(folder.rglob("*"))
     }
+
+
+def finished(folder: Path) -> dict[str, bytes | None]:
+    """Return everything under a folder but what waits to be gone on with."""
+    return {name: body for name, body in tree(folder).items() if "/.tallow-" not in f"/{name}"}
 
 
 def make(folder: Path, content: Mapping[str, bytes | None]) -> Path:

@@ -10,6 +10,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from stat import S_ISREG
 
 from tallow.engine.storage.folder import Folder
 
@@ -30,10 +31,13 @@ class HeldFolders:
         """Folders that did not exist before."""
 
     @contextmanager
-    def borrow(self, parts: Parts) -> Iterator[Folder]:
-        """Hold a folder for a moment, made if it is not there; OSError if a link is in the way."""
+    def borrow(self, parts: Parts, *, make: bool = True) -> Iterator[Folder]:
+        """Hold a folder for a moment, made if it is not there; OSError if a link is in the way.
+
+        Without ``make`` a folder that is missing is a FileNotFoundError.
+        """
         with self._lock:
-            folder = self._get(parts)
+            folder = self._get(parts, make)
             self._users[parts] = self._users.get(parts, 0) + 1
         try:
             yield folder
@@ -44,6 +48,40 @@ class HeldFolders:
                     del self._users[parts]
                 self._close_unused()
 
+    def made_so_far(self) -> set[Parts]:
+        """Return a copy of the folders that were made, while others go on making some."""
+        with self._lock:
+            return set(self.made)
+
+    def has(self, above: Parts, name: str) -> bool:
+        """Return whether something has a name below the root, or may have it."""
+        try:
+            with self.borrow(above, make=False) as folder:
+                return folder.exists(name)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+
+    def remove_file(self, above: Parts, name: str) -> bool:
+        """Remove a regular file below the root; False, changing nothing, for anything else.
+
+        A folder or file that is missing is as good as removed.
+        """
+        try:
+            with self.borrow(above, make=False) as folder:
+                seen = folder.look(name)
+                if seen is None:
+                    return True
+                if not S_ISREG(seen.st_mode):
+                    return False
+                folder.remove(name)
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+        return True
+
     def close(self) -> None:
         """Close every handle, the root's too; once, because numbers are used again."""
         with self._lock:
@@ -53,13 +91,13 @@ class HeldFolders:
             self._closed = True
             self._open.clear()
 
-    def _get(self, parts: Parts) -> Folder:
+    def _get(self, parts: Parts, make: bool) -> Folder:
         if not parts:
             return self._root
         folder = self._open.get(parts)
         if folder is None:
-            with self.borrow(parts[:-1]) as above:
-                folder, made = above.sub(parts[-1])
+            with self.borrow(parts[:-1], make=make) as above:
+                folder, made = above.sub(parts[-1]) if make else (above.inside(parts[-1]), False)
             if made:
                 self.made.add(parts)
             self._open[parts] = folder

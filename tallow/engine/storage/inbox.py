@@ -2,25 +2,28 @@
 
 A file grows under a random temporary name beside its target, in a folder that is held by its
 handle; it gets its final name only after every leaf was written and the root agreed, and "done"
-is said only after everything is durable. What this session made and did not finish is removed;
-nothing else ever is. Called from lane threads; names come from target.py.
-Before: engine/lane.py. Spec: docs/protocol.md §9.
+is said only after everything is durable. A session may go on with the parts that an earlier one
+left, which are hashed again. What is not to be gone on with is removed; nothing else ever is.
+Called from lane threads, again with the same job after a full disk; names come from target.py.
+Before: engine/lane.py. After: parts.py, pages.py. Spec: docs/protocol.md §9.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
-from tallow.crypto.tree import leaf_hash
+from tallow.crypto.tree import leaf_hash, zero_leaf_hash
+from tallow.engine.compression import expand_leaf, expand_pack
 from tallow.engine.storage.durability import (
     CAN_SYNC_FILE_SYSTEM,
     sync_file,
     sync_file_system,
 )
+from tallow.engine.storage.final_name import take_final_name
+from tallow.engine.storage.finishing import add_xattrs, finish_part, set_folder_times, settle
 from tallow.engine.storage.folder import (
     Folder,
     default_file_mode,
@@ -28,23 +31,22 @@ from tallow.engine.storage.folder import (
     storage_error,
 )
 from tallow.engine.storage.held import HeldFolders, Parts
-from tallow.engine.storage.journal import JournalHead
-from tallow.engine.storage.pages import JournalPages
-from tallow.engine.storage.sink import Named, Policy, Status
+from tallow.engine.storage.journal import FileNamed, JournalHead, PartOpened, entry_tag
+from tallow.engine.storage.linking import make_links
+from tallow.engine.storage.losses import Losses
+from tallow.engine.storage.pages import JournalPages, Noted
+from tallow.engine.storage.parts import Part, part_name
+from tallow.engine.storage.resumed import Resumed as Resumed
+from tallow.engine.storage.resumed import find_resumed as find_resumed
+from tallow.engine.storage.sink import Named, Policy
 from tallow.engine.storage.target import Target
-from tallow.errors import LocalProtocolError, NotWritable, StorageError
-from tallow.protocol.manifest import Entry, EntryKind, Selection
-from tallow.protocol.transfer.jobs import StoreLeaves, StorePack
+from tallow.errors import LocalProtocolError, StorageError
+from tallow.protocol.bulk import Codec
+from tallow.protocol.kept import NotKept
+from tallow.protocol.manifest import Entry, EntryKind, Selection, travels_packed
+from tallow.protocol.messages import Xattrs
+from tallow.protocol.transfer.jobs import CheckLeaves, StoreLeaves, StorePack
 from tallow.wire import limits
-
-
-@dataclass(slots=True)
-class _Part:
-    above: Parts
-    name: str
-    descriptor: int | None
-    writers: int = 0
-    given_up: bool = False
 
 
 class Inbox:
@@ -58,133 +60,180 @@ class Inbox:
         policy: Policy,
         random_bytes: Callable[[int], bytes],
         journal_key: Callable[[], bytes],
+        decided: Mapping[int, Policy] | None = None,
+        *,
+        resumed: Resumed | None = None,
     ) -> None:
-        """``journal_key`` is asked only if a journal is needed: small transfers write none."""
+        """``journal_key`` is asked only if a journal is needed: small transfers write none.
+
+        ``decided`` holds what a person said about single files, against the policy; ``resumed``
+        is what find_resumed found for this very list.
+        """
         if target.folder is None:
             raise LocalProtocolError("An inbox needs a folder.")
         self._target = target
         self._policy: Policy = policy
+        self._decided = decided or {}
+        self._resumed = resumed
         self._random_bytes = random_bytes
         self._folders = HeldFolders(open_folder(target.folder))
         self._stream_mode = default_file_mode()
-        self._parts: dict[int, _Part] = {}
+        self._parts: dict[int, Part] = {}
+        self._announced: dict[int, str] = {}
         self._given_up: set[int] = set()
         self._touched: set[Parts] = set()
         self._selection: Selection | None = None
-        self._small_files = False
+        self._small_files = self._small_unsynced = False
         self._pages = JournalPages(self._folders, random_bytes, journal_key)
+        self._losses = Losses()
         self._lock = threading.RLock()
+
+    @property
+    def journal_name(self) -> str:
+        """What the journal is called in the output folder, or will be; "" before ``begin``."""
+        return self._pages.name
 
     def begin(self, head: JournalHead) -> None:
         """Note which transfer this is."""
-        self._pages.head = head
+        self._pages.begin(head)
 
     # --- writing ------------------------------------------------------------------------------
 
     def prepare(self, selection: Selection) -> None:
-        """Make the accepted folders."""
+        """Make the accepted folders, and take over what an earlier session left."""
         self._selection = selection
-        for file_no in selection:
-            if _is_folder(self._target.manifest.entry(file_no)):
-                parts = self._target.parts(file_no)
-                try:
-                    with self._folders.borrow(parts):
-                        self._touched.add(parts[:-1])
-                except OSError as error:
-                    raise storage_error(error, self._shown(file_no)) from None
+        if self._resumed is not None:
+            try:
+                self._take_over(self._resumed, selection)
+            except OSError as error:
+                raise storage_error(error, "an unfinished transfer") from None
+        for file_no in self._target.numbers(selection, EntryKind.FOLDER):
+            parts = self._target.parts(file_no)
+            try:
+                with self._folders.borrow(parts):
+                    self._touched.add(parts[:-1])
+            except OSError as error:
+                raise storage_error(error, self._shown(file_no)) from None
+
+    def _take_over(self, resumed: Resumed, selection: Selection) -> None:
+        """Open the parts to go on with; what else stands in the journal is of no use any more."""
+        kept = {no: part for no, part in resumed.parts.items() if no in selection}
+        opened = [
+            PartOpened(no, list(part.above), part.name, entry_tag(self._target.manifest.entry(no)))
+            for no, part in kept.items()
+        ]
+        self._pages.take_over(resumed.journal_name, resumed.state, resumed.journal_bytes, opened)
+        self._folders.made |= resumed.state.made
+        for place in resumed.state.opened - {(part.above, part.name) for part in kept.values()}:
+            self._folders.remove_file(*place)
+        for file_no, state in kept.items():
+            try:
+                with self._folders.borrow(state.above, make=False) as folder:
+                    descriptor = folder.open_own(state.name)
+            except OSError:
+                # Its leaves cannot be read, so they differ, so they are asked for once more.
+                continue
+            part = Part(state.above, state.name, descriptor, adopted=True)
+            self._parts[file_no] = part
+            if self._target.manifest.entry(file_no).kind is EntryKind.STREAM:
+                part.cut((state.ranges[-1][1] + 1) * limits.STREAM_LEAF_BYTES)
 
     def store_leaves(self, job: StoreLeaves) -> list[bytes]:
-        """Hash and write leaves at their offset."""
-        hashes = [leaf_hash(leaf) for leaf in job.leaves]
+        """Expand, hash and write leaves at their offset; of a hole only the hash is made."""
+        plain = [None if leaf.codec is Codec.HOLE else expand_leaf(leaf) for leaf in job.leaves]
+        hashes = [
+            zero_leaf_hash(leaf.plain_bytes) if content is None else leaf_hash(content)
+            for leaf, content in zip(job.leaves, plain, strict=True)
+        ]
+        size = self._target.manifest.entry(job.file_no).size
         try:
             with self._writing(job.file_no) as part:
                 if part is None:
                     return hashes
                 at = job.offset
-                for leaf in job.leaves:
-                    _write_at(_must_be_open(part), leaf, at)
-                    at += len(leaf)
+                for leaf, content in zip(job.leaves, plain, strict=True):
+                    if content is None:
+                        part.leave_hole(at, leaf.plain_bytes, size)
+                    else:
+                        part.write(content, at)
+                    at += leaf.plain_bytes
                 self._pages.written(job.file_no, job.first_leaf, hashes)
         except OSError as error:
             raise storage_error(error, self._shown(job.file_no)) from None
         return hashes
 
     def store_pack(self, job: StorePack) -> list[bytes]:
-        """Hash and write small files whole."""
-        hashes = []
-        for file_no, content in job.files:
+        """Expand a block, hash and write its small files whole."""
+        block = expand_pack(job.codec, job.stored, job.plain_bytes)
+        self._announce([file_no for file_no, _ in job.files])
+        hashes, at = [], 0
+        for file_no, length in job.files:
+            content = block[at : at + length]
+            at += length
             hashes.append(leaf_hash(content))
             try:
                 with self._writing(file_no) as part:
-                    if part is not None:
+                    if part is not None and not part.finished:
                         self._store_whole(part, file_no, content)
             except OSError as error:
                 raise storage_error(error, self._shown(file_no)) from None
         return hashes
 
-    def _store_whole(self, part: _Part, file_no: int, content: memoryview) -> None:
-        _write_at(_must_be_open(part), content, 0)
-        if not CAN_SYNC_FILE_SYSTEM:
-            sync_file(_must_be_open(part))
+    def _store_whole(self, part: Part, file_no: int, content: memoryview) -> None:
+        if part.descriptor is not None:
+            part.write(content, 0)
+            if not CAN_SYNC_FILE_SYSTEM:
+                sync_file(part.descriptor)
         with self._folders.borrow(part.above) as folder:
             self._finish_part(folder, part, self._target.manifest.entry(file_no))
-        self._small_files = True
+        self._small_files = self._small_unsynced = True
+
+    def check_leaves(self, job: CheckLeaves) -> list[bytes]:
+        """Hash leaves as they stand on the disk; b"" for each that cannot be read."""
+        if job.file_no not in self._parts:
+            return [b""] * len(job.lengths)
+        with self._writing(job.file_no) as part:
+            if part is None or part.descriptor is None:
+                return [b""] * len(job.lengths)
+            return part.hashes(job.offset, job.lengths)
 
     # --- ending a file ------------------------------------------------------------------------
 
-    def give_name(self, file_no: int) -> Named:
-        """Give a file its final name, by the conflict policy."""
+    def give_name(self, file_no: int, xattrs: Xattrs = ()) -> Named:
+        """Give a file its attributes and its final name, by the conflict policy."""
         entry = self._target.manifest.entry(file_no)
         try:
             part = self._part(file_no)
             with self._folders.borrow(part.above) as folder:
+                lost = NotKept(names=self._target.changed(file_no))
                 if part.descriptor is not None:
-                    # A large file must survive a power cut by itself; packs share one sync.
-                    sync_file(part.descriptor)
-                    self._finish_part(folder, part, entry)
-                status, chosen = self._choose_name(folder, part, self._target.parts(file_no)[-1])
+                    part.check_name(folder, self._shown(file_no))
+                    lost += settle(part, entry, xattrs)
+                elif xattrs:
+                    lost += add_xattrs(folder, part, entry, xattrs)
+                self._finish_part(folder, part, entry)
+                status, chosen = take_final_name(
+                    folder,
+                    part.name,
+                    self._target.parts(file_no)[-1],
+                    self._policy_of(file_no),
+                    resumed=self._resumed is not None,
+                )
         except OSError as error:
             raise storage_error(error, self._shown(file_no)) from None
         with self._lock:
             self._touched.add(part.above)
             del self._parts[file_no]
-        self._pages.named(file_no)
+        named = FileNamed(file_no, entry_tag(entry), list(part.above), chosen)
+        self._pages.named(named, at_once=not travels_packed(entry))
+        self._losses.add(lost)
         return Named(status, "/".join((*part.above, chosen)))
 
-    def _choose_name(self, folder: Folder, part: _Part, wanted: str) -> tuple[Status, str]:
-        if self._policy == "overwrite":
-            if folder.is_folder(wanted):
-                raise NotWritable(f"{wanted} is a folder and stays.")
-            folder.replace(part.name, wanted)
-            return "done", wanted
-        if folder.name_exclusively(part.name, wanted):
-            return "done", wanted
-        if self._policy == "skip":
-            folder.remove(part.name)
-            return "skipped", wanted
-        return "renamed", self._next_free(folder, part, wanted)
-
-    def _next_free(self, folder: Folder, part: _Part, taken: str) -> str:
-        stem, dot, suffix = taken.rpartition(".")
-        if not stem:
-            stem, dot, suffix = taken, "", ""
-        for number in range(1, 10_000):
-            candidate = f"{stem} ({number}){dot}{suffix}"
-            if len(candidate.encode()) > limits.COMPONENT_MAX_BYTES:
-                break
-            if folder.name_exclusively(part.name, candidate):
-                return candidate
-        raise StorageError(f"No free name is left beside {taken}.", hint="Choose another folder.")
-
-    def _finish_part(self, folder: Folder, part: _Part, entry: Entry) -> None:
+    def _finish_part(self, folder: Folder, part: Part, entry: Entry) -> None:
         with self._lock:
             # From here on nobody duplicates it, so nobody meets a number that is used again.
-            descriptor, part.descriptor = _must_be_open(part), None
-        os.close(descriptor)
-        if entry.kind is EntryKind.FILE:
-            folder.set_times(part.name, entry.mode, entry.mtime_ns)
-        else:
-            folder.set_mode(part.name, self._stream_mode)
+            part.close()
+        self._losses.add(finish_part(folder, part, entry, self._stream_mode))
 
     def discard(self, file_no: int) -> None:
         """Remove what is here of a file that failed, once nobody writes it any more."""
@@ -204,9 +253,21 @@ class Inbox:
         """Sync the files that are being written, then list what is durable (group commit)."""
         with self._lock:
             noted = self._pages.take()
+            small, self._small_unsynced = self._small_unsynced, False
             # A duplicate stays valid if the file is finished meanwhile.
             open_now = [part.descriptor for part in self._parts.values()]
             waiting = [os.dup(number) for number in open_now if number is not None]
+        try:
+            self._sync_and_list(noted, waiting, small_files=small)
+        except (OSError, StorageError) as error:
+            # None of it may be listed later without another sync.
+            self._small_unsynced |= small
+            self._pages.put_back(noted)
+            if isinstance(error, StorageError):
+                raise
+            raise storage_error(error, "what arrived") from None
+
+    def _sync_and_list(self, noted: Noted, waiting: list[int], *, small_files: bool) -> None:
         try:
             while waiting:
                 descriptor = waiting.pop()
@@ -214,32 +275,32 @@ class Inbox:
                     sync_file(descriptor)
                 finally:
                     os.close(descriptor)
+            if small_files:
+                with self._folders.borrow(()) as root:
+                    sync_file_system(root)
             self._pages.write(noted)
-        except OSError as error:
-            raise storage_error(error, "what arrived") from None
         finally:
             for descriptor in waiting:
                 os.close(descriptor)
 
     def finish(self) -> None:
-        """Set folder times, then bring names and small files to the disk."""
+        """Make links, set folder times, bring all to the disk; nothing is left to resume."""
         try:
-            self._pages.remove()
-            self._set_folder_times()
+            links = self._target.numbers(self._selection or (), EntryKind.LINK)
+            self._touched |= {self._target.parts(file_no)[:-1] for file_no in links}
+            where = self._folders, self._target
+            self._losses.add(make_links(*where, links, self._policy_of, self._random_bytes))
+            folders = self._target.numbers(self._selection or (), EntryKind.FOLDER)
+            self._losses.add(set_folder_times(*where, folders))
             self._sync_names()
+            self._pages.remove()
         except OSError as error:
             raise storage_error(error, "what arrived") from None
         self._folders.close()
 
-    def _set_folder_times(self) -> None:
-        manifest = self._target.manifest
-        listed = [no for no in (self._selection or ()) if _is_folder(manifest.entry(no))]
-        # From the inside out: a folder that may not be entered any more is done by then.
-        for file_no in reversed(listed):
-            entry, parts = manifest.entry(file_no), self._target.parts(file_no)
-            if parts in self._folders.made:
-                with self._folders.borrow(parts[:-1]) as above:
-                    above.set_times(parts[-1], entry.mode, entry.mtime_ns)
+    def not_kept(self) -> NotKept:
+        """Return what of the offer could not be kept on this disk."""
+        return self._losses.total
 
     def _sync_names(self) -> None:
         with self._folders.borrow(()) as root:
@@ -249,23 +310,43 @@ class Inbox:
             with self._folders.borrow(parts) as folder:
                 folder.sync()
 
-    def abandon(self) -> None:
-        """Remove every temporary file of this session; nothing else is touched."""
+    def abandon(self, *, keep: bool) -> bool:
+        """End early; return whether anything stays that a later session can go on with.
+
+        To keep it, what is written is synced and listed once more. Otherwise, or if nothing is
+        listed, every temporary file of this session is removed. Nothing else is ever touched.
+        """
+        kept = keep and self._list_rest()
         with self._lock:
-            parts, self._parts = list(self._parts.values()), {}
-        for part in parts:
-            self._drop(part)
-        try:
-            self._pages.remove()
-        except OSError:
-            # What ended the session is worth saying; this is not.
-            pass
+            parts, self._parts = self._parts, {}
+        for file_no, part in parts.items():
+            if kept and file_no in self._pages.listed:
+                part.close()
+            else:
+                self._drop(part)
+        if kept:
+            self._pages.close()
+        else:
+            try:
+                self._pages.remove()
+            except OSError:
+                # What ended the session is worth saying; this is not.
+                pass
         self._folders.close()
+        return kept
+
+    def _list_rest(self) -> bool:
+        try:
+            self.make_durable()
+        except StorageError:
+            # What was listed before still is.
+            pass
+        return self._pages.is_worth_keeping
 
     # --- within -------------------------------------------------------------------------------
 
     @contextmanager
-    def _writing(self, file_no: int) -> Iterator[_Part | None]:
+    def _writing(self, file_no: int) -> Iterator[Part | None]:
         """Hold a part open while a thread writes to it; None if its file was given up."""
         with self._lock:
             part = None if file_no in self._given_up else self._part(file_no)
@@ -281,50 +362,37 @@ class Inbox:
                 if unused:
                     self._drop(part)
 
-    def _part(self, file_no: int) -> _Part:
+    def _part(self, file_no: int) -> Part:
         with self._lock:
             part = self._parts.get(file_no)
             if part is None:
+                self._announce([file_no])
+                name = self._announced.pop(file_no)
                 above = self._target.parts(file_no)[:-1]
-                name = f".tallow-{self._random_bytes(8).hex()}.part"
                 with self._folders.borrow(above) as folder:
                     descriptor = folder.create(name)
-                part = self._parts[file_no] = _Part(above, name, descriptor)
-                self._pages.opened(file_no, above, name)
+                part = self._parts[file_no] = Part(above, name, descriptor)
             return part
 
-    def _drop(self, part: _Part) -> None:
+    def _announce(self, file_nos: Sequence[int]) -> None:
+        """List temporary names before they are made: a kill leaves no stranger."""
         with self._lock:
-            descriptor, part.descriptor = part.descriptor, None
-        if descriptor is not None:
-            os.close(descriptor)
-        try:
-            with self._folders.borrow(part.above) as folder:
-                folder.remove(part.name)
-        except OSError:
-            # The folder itself is gone or unreadable now: there is nothing left to tidy.
-            return
+            new = [no for no in file_nos if no not in self._parts and no not in self._announced]
+            names = {no: part_name(self._random_bytes) for no in new}
+            self._announced |= names
+        parts, entry = self._target.parts, self._target.manifest.entry
+        self._pages.opening(
+            PartOpened(no, list(parts(no)[:-1]), name, entry_tag(entry(no)))
+            for no, name in names.items()
+        )
+
+    def _drop(self, part: Part) -> None:
+        with self._lock:
+            part.close()
+        self._folders.remove_file(part.above, part.name)
+
+    def _policy_of(self, file_no: int) -> Policy:
+        return self._decided.get(file_no, self._policy)
 
     def _shown(self, file_no: int) -> str:
         return "/".join(self._target.parts(file_no))
-
-
-def _is_folder(entry: Entry) -> bool:
-    return entry.kind is EntryKind.FOLDER
-
-
-def _must_be_open(part: _Part) -> int:
-    if part.descriptor is None:
-        raise LocalProtocolError("A finished file was written again.")
-    return part.descriptor
-
-
-def _write_at(descriptor: int, content: memoryview, offset: int) -> None:
-    while content:
-        if hasattr(os, "pwrite"):
-            written = os.pwrite(descriptor, content, offset)
-        else:
-            os.lseek(descriptor, offset, os.SEEK_SET)
-            written = os.write(descriptor, content)
-        content = content[written:]
-        offset += written

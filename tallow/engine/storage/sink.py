@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from tallow.engine.storage.journal import JournalHead
+from tallow.protocol.kept import NotKept
 from tallow.protocol.manifest import Selection
-from tallow.protocol.transfer.jobs import StoreLeaves, StorePack
+from tallow.protocol.messages import Xattrs
+from tallow.protocol.transfer.jobs import CheckLeaves, StoreLeaves, StorePack
 
 Policy = Literal["rename", "skip", "overwrite"]
 Status = Literal["done", "renamed", "skipped"]
@@ -30,6 +32,10 @@ class Sink(Protocol):
     in_order: bool
     """True if leaves must be stored one after the other."""
 
+    @property
+    def journal_name(self) -> str:
+        """What the journal beside the received files is called, or will be; "" for none."""
+
     def prepare(self, selection: Selection) -> None:
         """Make what must be there before the first byte."""
 
@@ -37,13 +43,16 @@ class Sink(Protocol):
         """Note which transfer this is, once it has started."""
 
     def store_leaves(self, job: StoreLeaves) -> list[bytes]:
-        """Hash and write leaves; return their hashes."""
+        """Expand, hash and write leaves; return their hashes. After a DiskFull, call it again."""
 
     def store_pack(self, job: StorePack) -> list[bytes]:
-        """Hash and write small files whole; return a leaf hash each."""
+        """Expand, hash and write small files whole; return a leaf hash each. It may be repeated."""
 
-    def give_name(self, file_no: int) -> Named:
-        """Give a file whose root matched its final name."""
+    def check_leaves(self, job: CheckLeaves) -> list[bytes]:
+        """Hash leaves that an earlier session stored; b"" for each that cannot be read."""
+
+    def give_name(self, file_no: int, xattrs: Xattrs = ()) -> Named:
+        """Give a file whose root matched its attributes and its final name."""
 
     def discard(self, file_no: int) -> None:
         """Remove what is here of a file that failed."""
@@ -52,7 +61,10 @@ class Sink(Protocol):
         """Bring what was written so far to the disk."""
 
     def finish(self) -> None:
-        """Make everything durable: the last step before "done"."""
+        """Make links, and everything durable: the last step before "done"."""
 
-    def abandon(self) -> None:
-        """Remove every temporary file of this session."""
+    def not_kept(self) -> NotKept:
+        """Return what of the offer could not be kept here."""
+
+    def abandon(self, *, keep: bool) -> bool:
+        """End early; if wanted, keep what can be gone on with, and return whether any stays."""

@@ -1,7 +1,8 @@
-"""Small private files that outlive the process: attempt counters, known relays, local keys.
+"""Small private files that outlive the process: attempt counters, local keys, transfers' records.
 
 Each is 0600 in a 0700 folder and replaced atomically; a write has reached the disk before it
-returns, because an attempt counter that is lost gives a stranger another guess.
+returns unless its caller can do without, because an attempt counter that is lost gives a stranger
+another guess.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ class FileState:
         except OSError as error:
             raise _trouble(self._folder, error) from None
 
-    def write(self, name: str, content: bytes) -> None:
-        """Replace a file, durably."""
+    def write(self, name: str, content: bytes, *, durable: bool = True) -> None:
+        """Replace a file; unless ``durable`` it outlives the process and not a power cut."""
         temporary: Path | None = None
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -39,11 +40,13 @@ class FileState:
                 rest = memoryview(content)
                 while rest:
                     rest = rest[os.write(descriptor, rest) :]
-                os.fsync(descriptor)
+                if durable:
+                    os.fsync(descriptor)
             finally:
                 os.close(descriptor)
             temporary.replace(self._folder / name)
-            self._sync_folder()
+            if durable:
+                self._sync_folder()
         except OSError as error:
             if temporary is not None:
                 temporary.unlink(missing_ok=True)
@@ -55,6 +58,17 @@ class FileState:
             (self._folder / name).unlink(missing_ok=True)
         except OSError as error:
             raise _trouble(self._folder, error) from None
+
+    def names(self, prefix: str) -> list[str]:
+        """Return the files whose names begin so, sorted; drafts and folders are none."""
+        try:
+            with os.scandir(self._folder) as found:
+                files = [item.name for item in found if item.is_file(follow_symlinks=False)]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise _trouble(self._folder, error) from None
+        return sorted(name for name in files if name.startswith(prefix))
 
     def _sync_folder(self) -> None:
         if os.name != "posix":

@@ -17,7 +17,10 @@ from typing import Final
 from tallow.engine.ports import Detour, StateStore
 from tallow.engine.settings import TransportChoice
 from tallow.engine.transport import pins
+from tallow.engine.transport.frame_buffers import FrameBuffers
+from tallow.engine.transport.lane_dial import through_relay
 from tallow.engine.transport.race import NothingStands, Race
+from tallow.engine.transport.sealed_lane import LaneConnection
 from tallow.engine.transport.tcp import TcpConnection
 from tallow.engine.transport.way import (
     Standing,
@@ -33,6 +36,7 @@ from tallow.engine.transport.way import (
 )
 from tallow.errors import RelayUnreachable
 from tallow.protocol.address import RelayAddress
+from tallow.protocol.lane_proof import LaneJoin
 from tallow.wire.relay import ALPN
 
 CONNECT_WITHIN_S = 10.0
@@ -56,6 +60,7 @@ class SystemDialer:
         """Keep pins in ``state``; ``transport`` says what is tried, and what is tried first."""
         self._state = state
         self._order = ORDERS[transport]
+        self._lane_buffers = FrameBuffers()
         self._stood: dict[str, str] = {}
         """By relay: what stood in place of the preferred transport, and is tried first now."""
 
@@ -87,6 +92,15 @@ class SystemDialer:
             failed = race.failures.get(0, no_answer(address, HEAD_START_S))
             connection.detour = Detour(order[0], order[won], failed.reason)
         return connection
+
+    async def dial_lane(
+        self, address: RelayAddress, token: bytes, join: LaneJoin
+    ) -> LaneConnection:
+        """Connect a lane through a relay and prove it.
+
+        Raises: LinkError, TimedOut, RemoteProtocolError; only this lane is lost.
+        """
+        return await through_relay(address.host, address.port, token, join, self._lane_buffers)
 
 
 def _hang_up(loser: Standing) -> None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tallow.protocol.bulk import Reserved
+from tallow.protocol.bulk import Codec, Leaf, Reserved
 from tallow.wire import limits
+
+# --- sender -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,36 +61,96 @@ class PackJob:
         return sum(size for _, size in self.files)
 
 
-SealJob = LeavesJob | StreamJob | PackJob
+@dataclass(frozen=True, slots=True)
+class HoleJob:
+    """Seal a record that says that these leaves are zero bytes; nothing is read."""
+
+    reserved: Reserved
+    file_no: int
+    first_leaf: int
+    lengths: tuple[int, ...]
+    last: bool
+
+    @property
+    def plain_bytes(self) -> int:
+        """How many file bytes the record carries: none, so it costs no credit."""
+        return 0
+
+    @property
+    def covers_bytes(self) -> int:
+        """How many bytes of the file are done with it."""
+        return sum(self.lengths)
+
+
+@dataclass(frozen=True, slots=True)
+class HashJob:
+    """Read and hash leaves that the receiver has; nothing is sent, so there is no number."""
+
+    file_no: int
+    first_leaf: int
+    offset: int
+    lengths: tuple[int, ...]
+    last: bool
+    """Whether the file's final leaf is among them."""
+
+
+SealJob = LeavesJob | StreamJob | PackJob | HoleJob
+SendJob = SealJob | HashJob
+
+# --- receiver ---------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class StoreLeaves:
-    """Hash these leaves and write them at their offset."""
+    """Expand and hash these leaves and write them at their offset; a hole is not written."""
 
     number: int
     file_no: int
     first_leaf: int
     offset: int
-    leaves: tuple[memoryview, ...]
+    leaves: tuple[Leaf, ...]
 
     @property
     def plain_bytes(self) -> int:
-        """How many file bytes are written."""
-        return sum(len(leaf) for leaf in self.leaves)
+        """How many file bytes cost credit: all but holes."""
+        return sum(leaf.plain_bytes for leaf in self.leaves if leaf.codec is not Codec.HOLE)
+
+    @property
+    def covers_bytes(self) -> int:
+        """How many bytes of the file are done with it, holes included."""
+        return sum(leaf.plain_bytes for leaf in self.leaves)
+
+    @property
+    def has_holes(self) -> bool:
+        """Whether a leaf is a hole."""
+        return any(leaf.codec is Codec.HOLE for leaf in self.leaves)
 
 
 @dataclass(frozen=True, slots=True)
 class StorePack:
-    """Hash and write these whole small files."""
+    """Expand a block of whole small files, hash and write each."""
 
     number: int
-    files: tuple[tuple[int, memoryview], ...]
+    codec: Codec
+    stored: memoryview
+    files: tuple[tuple[int, int], ...]
+    """File number and plain length of each."""
 
     @property
     def plain_bytes(self) -> int:
         """How many file bytes are written."""
-        return sum(len(content) for _, content in self.files)
+        return sum(length for _, length in self.files)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckLeaves:
+    """Read and hash leaves that are on this disk already."""
+
+    file_no: int
+    first_leaf: int
+    offset: int
+    lengths: tuple[int, ...]
 
 
 StoreJob = StoreLeaves | StorePack
+SinkJob = StoreJob | CheckLeaves

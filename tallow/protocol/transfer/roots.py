@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tallow.crypto.tree import roots_digest
+from tallow.protocol.kept import NotKept
 from tallow.protocol.manifest import Selection
-from tallow.protocol.messages import FileEnd
+from tallow.protocol.messages import Complete, FileEnd
 from tallow.wire import limits
 
 ROOT_BYTES = 32
@@ -51,6 +52,13 @@ class RootTable:
         """Return the first failures in the form that travels."""
         numbers = sorted(self.failed)[:most]
         return [FileEnd(number, 0, b"", self.failed[number]) for number in numbers]
+
+    def complete(self, offer_no: int, not_kept: NotKept) -> Complete:
+        """Return the last message: the digest, and what arrived whole and failed all the same."""
+        here = {number: why for number, why in self.failed.items() if number in self}
+        listed = [FileEnd(number, 0, b"", here[number]) for number in sorted(here)]
+        most = limits.ROOTS_PER_TRAILER // 8
+        return Complete(offer_no, self.digest(), listed[:most], len(here), not_kept)
 
     def _items(self) -> Iterator[tuple[int, bytes]]:
         for file_no in self._known:

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from tallow.engine.storage import durability
-from tallow.engine.storage.durability import sync_file, sync_file_system
+from tallow.engine.storage.durability import read_at, sync_file, sync_file_system, write_at
 from tallow.engine.storage.folder import PathFolder, PosixFolder, open_folder
 
 
@@ -70,3 +70,22 @@ def test_a_sync_that_fails_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(OSError, match=os.strerror(9)):
         sync_file_system(PosixFolder(99_999))
     assert ctypes.get_errno() in (0, 9)
+
+
+def test_everything_is_written_and_read_at_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Short writes and reads are completed, and the end of a file is the end."""
+    descriptor = os.open(tmp_path / "file", os.O_RDWR | os.O_CREAT)
+    write, read = os.pwrite, os.pread
+    monkeypatch.setattr(os, "pwrite", lambda fd, content, at: write(fd, content[:3], at))
+    monkeypatch.setattr(os, "pread", lambda fd, count, at: read(fd, min(count, 3), at))
+    write_at(descriptor, memoryview(b"0123456789"), 5)
+    assert read_at(descriptor, 8, 7) == b"23456789"
+    assert read_at(descriptor, 100, 12) == b"789"
+    assert read_at(descriptor, 100, 99) == b""
+    for name in ("pwrite", "pread"):
+        monkeypatch.delattr(os, name)
+    write_at(descriptor, memoryview(b"ab"), 0)
+    assert read_at(descriptor, 100, 0) == b"ab\0\0\x000123456789"
+    os.close(descriptor)

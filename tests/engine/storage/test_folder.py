@@ -19,6 +19,7 @@ from tallow.engine.storage.folder import (
     storage_error,
 )
 from tallow.errors import DiskFull, NotWritable, StorageError
+from tallow.protocol.kept import NotKept
 
 
 @pytest.fixture(params=["posix", "path"])
@@ -205,3 +206,123 @@ def test_the_default_mode_follows_the_umask() -> None:
         assert os.umask(0o027) == 0o027
     finally:
         os.umask(before)
+
+
+def test_an_own_file_is_opened_again(folder: Folder, tmp_path: Path) -> None:
+    """A file that was made here can be gone on with, for reading and writing."""
+    os.close(folder.create("part"))
+    descriptor = folder.open_own("part")
+    os.write(descriptor, b"more")
+    os.close(descriptor)
+    assert (tmp_path / "part").read_bytes() == b"more"
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling", "folder", "pipe", "second name", "missing"])
+def test_what_is_not_ours_is_not_opened(folder: Folder, tmp_path: Path, kind: str) -> None:
+    """X10, X17: what was put in the place of our file is not written to, nor waited for."""
+    (tmp_path / "precious").write_bytes(b"precious")
+    place = tmp_path / "part"
+    match kind:
+        case "link":
+            place.symlink_to(tmp_path / "precious")
+        case "dangling":
+            place.symlink_to(tmp_path / "nowhere")
+        case "folder":
+            place.mkdir()
+        case "pipe":
+            os.mkfifo(place)
+        case "second name":
+            place.hardlink_to(tmp_path / "precious")
+    with pytest.raises(OSError, match=r"."):
+        folder.open_own("part")
+    if kind != "second name":
+        with pytest.raises(OSError, match=r"."):
+            folder.open_read("part")
+    assert (tmp_path / "precious").read_bytes() == b"precious"
+
+
+def test_another_users_file_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """X10: a file that another user put there could be changed after it was checked."""
+    held = open_folder(tmp_path)
+    os.close(held.create("part"))
+    monkeypatch.setattr(os, "geteuid", lambda: (tmp_path / "part").stat().st_uid + 1)
+    with pytest.raises(PermissionError):
+        held.open_own("part")
+    os.close(held.open_read("part"))
+    held.close()
+
+
+def test_a_folder_is_entered_only_if_it_is_there(folder: Folder, tmp_path: Path) -> None:
+    """X17: looking further down makes nothing and follows nothing."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    folder.inside("real").close()
+    for name in ("missing", "link"):
+        with pytest.raises(OSError, match=r"."):
+            folder.inside(name)
+    assert folder.look("missing") is None
+    seen = folder.look("link")
+    assert seen is not None
+    assert stat.S_ISLNK(seen.st_mode)
+
+
+def test_a_link_is_made_exclusively(tmp_path: Path) -> None:
+    """C7, X17: a name that is taken, by a dangling link too, is not given to another link."""
+    made = open_folder(tmp_path)
+    assert made.link_exclusively("nowhere", "l")
+    assert not made.link_exclusively("elsewhere", "l")
+    (tmp_path / "file").write_bytes(b"")
+    assert not made.link_exclusively("nowhere", "file")
+    assert (made.read_link("l"), made.read_link("file"), made.read_link("gone")) == (
+        "nowhere", None, None,
+    )  # fmt: skip
+    made.set_link_time("l", 10**18)
+    made.set_link_time("gone", 10**18)
+    assert (tmp_path / "l").lstat().st_mtime_ns == 10**18
+    made.close()
+
+
+def test_windows_makes_no_links(tmp_path: Path) -> None:
+    """C7: there it is a privilege, so the attempt is refused and nothing is made."""
+    made = PathFolder(tmp_path)
+    with pytest.raises(OSError, match="not made here"):
+        made.link_exclusively("x", "l")
+    made.set_link_time("l", 0)
+    assert made.read_link("l") is None
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP, errno.EINVAL])
+def test_a_file_system_without_times(
+    folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """C7: what a file system cannot keep is counted; any other trouble is raised."""
+    (tmp_path / "file").write_bytes(b"")
+
+    def refused(*_args: object, **_kwargs: object) -> None:
+        raise OSError(number, "no")
+
+    monkeypatch.setattr(os, "utime", refused)
+    assert folder.set_times("file", 0o644, 0) == NotKept(times=1)
+    number = errno.EIO
+    with pytest.raises(OSError, match="no"):
+        folder.set_times("file", 0o644, 0)
+
+
+@pytest.mark.parametrize("takes", [True, False])
+def test_a_file_system_without_modes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, takes: bool
+) -> None:
+    """C7: whether it refuses a mode or takes it and keeps its own, that is noticed."""
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "file").chmod(0o755)
+
+    def fchmod(_descriptor: int, _mode: int) -> None:
+        if not takes:
+            raise PermissionError(errno.EPERM, "no")
+
+    monkeypatch.setattr(os, "fchmod", fchmod)
+    made = open_folder(tmp_path)
+    assert not made.set_mode("file", 0o600)
+    assert made.set_times("file", 0o600, 0) == NotKept(modes=1)
+    made.close()

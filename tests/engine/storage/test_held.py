@@ -100,3 +100,39 @@ def test_a_failing_borrow_is_given_back(tmp_path: Path) -> None:
             pass
     assert _open_descriptors() <= before + HELD
     held.close()
+
+
+def test_looking_makes_nothing(tmp_path: Path) -> None:
+    """A folder that is only looked for is not made, nor entered through a link."""
+    (tmp_path / "outside/b").mkdir(parents=True)
+    (tmp_path / "a").symlink_to(tmp_path / "outside")
+    held = HeldFolders(open_folder(tmp_path))
+    with pytest.raises(FileNotFoundError), held.borrow(("missing", "b"), make=False):
+        pass
+    with pytest.raises(OSError, match=r"."), held.borrow(("a", "b"), make=False):
+        pass
+    with held.borrow(("outside", "b"), make=False) as folder:
+        os.close(folder.create("file"))
+    assert held.made_so_far() == set()
+    assert not (tmp_path / "missing").exists()
+    held.close()
+
+
+def test_only_plain_files_are_removed(tmp_path: Path) -> None:
+    """X10, X15: tidying up takes a file by its name, never a link, a folder or what it holds."""
+    (tmp_path / "d/folder").mkdir(parents=True)
+    (tmp_path / "d/folder/precious").touch()
+    (tmp_path / "d/file").touch()
+    (tmp_path / "d/link").symlink_to(tmp_path / "d/file")
+    (tmp_path / "way").symlink_to(tmp_path / "d")
+    held = HeldFolders(open_folder(tmp_path))
+    for above, name in ((("d",), "folder"), (("d",), "link"), (("way",), "file")):
+        assert held.has(above, name)
+        assert not held.remove_file(above, name)
+    for above, name in ((("d",), "missing"), (("nowhere",), "file")):
+        assert not held.has(above, name)
+        assert held.remove_file(above, name)
+    assert held.remove_file(("d",), "file")
+    assert sorted(os.listdir(tmp_path / "d")) == ["folder", "link"]
+    assert (tmp_path / "d/folder/precious").exists()
+    held.close()

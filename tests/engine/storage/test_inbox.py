@@ -11,49 +11,25 @@ from pathlib import Path
 import pytest
 
 from tallow.crypto.tree import leaf_hash
+from tallow.engine.storage import finishing
 from tallow.engine.storage import inbox as inbox_module
-from tallow.engine.storage.inbox import Inbox
-from tallow.engine.storage.journal import JournalHead, LeavesDurable, PartOpened, read_journal
+from tallow.engine.storage.durability import sync_file
+from tallow.engine.storage.journal import LeavesDurable, PartOpened, read_journal
 from tallow.engine.storage.sink import Named, Policy
-from tallow.engine.storage.target import plan_target
 from tallow.errors import DiskFull, NotWritable, StorageError
-from tallow.protocol.manifest import Entry, EntryKind, Manifest, Selection
-from tallow.protocol.transfer.jobs import StoreLeaves, StorePack
-from tests.fakes import SeededRng
+from tallow.protocol.manifest import Entry, EntryKind, Manifest
+from tests.engine.storage.boxes import (
+    KEY,
+    STREAM,
+    growing,
+    head_for,
+    inbox_for,
+    leaves,
+    pack,
+    parts,
+)
 from tests.world.stranger import file, folder
 from tests.world.world import make, tree
-
-KEY = bytes(32)
-STREAM = Entry("log", EntryKind.STREAM, 0, 0o644, 0)
-
-
-def inbox_for(
-    place: Path, *entries: Entry, policy: Policy = "rename", seed: str = "inbox"
-) -> Inbox:
-    """Return an inbox for these entries, everything accepted and prepared."""
-    manifest = Manifest.of(entries)
-    kind = "stream" if entries[0].kind is EntryKind.STREAM else "files"
-    made = Inbox(
-        plan_target(manifest, kind, str(place)), policy, SeededRng(seed).bytes, lambda: KEY
-    )
-    made.prepare(Selection.everything(manifest.entries))
-    made.begin(JournalHead(bytes(16), manifest.root()))
-    return made
-
-
-def pack(*files: tuple[int, bytes]) -> StorePack:
-    """Return small files to store."""
-    return StorePack(0, tuple((number, memoryview(content)) for number, content in files))
-
-
-def leaves(file_no: int, first: int, *content: bytes, leaf: int = 4) -> StoreLeaves:
-    """Return leaves to store, each of ``leaf`` bytes but the last."""
-    return StoreLeaves(0, file_no, first, first * leaf, tuple(map(memoryview, content)))
-
-
-def parts(place: Path) -> list[Path]:
-    """Return temporary files below a folder."""
-    return sorted(place.rglob(".tallow-*"))
 
 
 def test_a_file_grows_beside_its_target(tmp_path: Path) -> None:
@@ -61,7 +37,7 @@ def test_a_file_grows_beside_its_target(tmp_path: Path) -> None:
     box = inbox_for(tmp_path, file("sub/file", 10))
     hashes = box.store_leaves(leaves(0, 0, b"0123", b"4567"))
     assert hashes == [leaf_hash(b"0123"), leaf_hash(b"4567")]
-    (part,) = parts(tmp_path)
+    (part,) = growing(tmp_path)
     assert part.parent == tmp_path / "sub"
     assert part.name.startswith(".tallow-")
     assert part.name.endswith(".part")
@@ -157,7 +133,7 @@ def test_modes_and_times_are_kept(tmp_path: Path) -> None:
     ]
     box = inbox_for(tmp_path, *entries)
     box.store_pack(pack((1, b"ok")))
-    (part,) = parts(tmp_path)
+    (part,) = growing(tmp_path)
     assert stat.S_IMODE(part.stat().st_mode) == 0o751
     box.give_name(1)
     box.finish()
@@ -198,9 +174,9 @@ def test_abandoning_removes_only_what_this_session_made(tmp_path: Path) -> None:
     box.store_pack(pack((1, b"ok"), (2, b"ok")))
     box.give_name(1)
     box.make_durable()
-    box.abandon()
+    box.abandon(keep=False)
     assert tree(tmp_path) == {**foreign, "done": b"ok"}
-    box.abandon()
+    box.abandon(keep=False)
 
 
 def test_a_file_that_failed_is_taken_away(tmp_path: Path) -> None:
@@ -208,11 +184,11 @@ def test_a_file_that_failed_is_taken_away(tmp_path: Path) -> None:
     box = inbox_for(tmp_path, file("big", 100_000), file("small", 2))
     box.store_leaves(leaves(0, 0, b"0123"))
     box.discard(0)
-    assert not parts(tmp_path)
+    assert not growing(tmp_path)
     assert box.store_leaves(leaves(0, 1, b"4567")) == [leaf_hash(b"4567")]
     box.discard(1)
     assert box.store_pack(pack((1, b"ok"))) == [leaf_hash(b"ok")]
-    assert not parts(tmp_path)
+    assert not growing(tmp_path)
     box.finish()
     assert tree(tmp_path) == {}
 
@@ -226,8 +202,9 @@ def test_a_part_is_closed_only_when_nobody_writes_it(
     real = os.pwrite
 
     def slow(descriptor: int, content: memoryview, offset: int) -> int:
-        writing.set()
-        assert given_up.wait(10)
+        if bytes(content) == b"01":
+            writing.set()
+            assert given_up.wait(10)
         return real(descriptor, content, offset)
 
     monkeypatch.setattr(os, "pwrite", slow)
@@ -236,12 +213,12 @@ def test_a_part_is_closed_only_when_nobody_writes_it(
     thread.start()
     assert writing.wait(10)
     box.discard(0)
-    assert len(parts(tmp_path)) == 1
+    assert len(growing(tmp_path)) == 1
     given_up.set()
     thread.join(10)
     assert outcome == [[leaf_hash(b"01")]]
-    assert not parts(tmp_path)
-    box.abandon()
+    assert not growing(tmp_path)
+    box.abandon(keep=False)
 
 
 def test_syncing_beside_finishing_threads(tmp_path: Path) -> None:
@@ -283,6 +260,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     for name in ("sync_file", "sync_file_system"):
         monkeypatch.setattr(inbox_module, name, noting(name, getattr(inbox_module, name)))
+    monkeypatch.setattr(finishing, "sync_file", noting("sync_file", sync_file))
     monkeypatch.setattr(os, "fsync", noting("fsync", os.fsync))
     return seen
 
@@ -327,16 +305,18 @@ def test_the_journal_lists_only_what_was_synced(tmp_path: Path) -> None:
     """Leaves are in the journal after the sync that made them durable, never before."""
     box = inbox_for(tmp_path, file("big", 100_000))
     box.store_leaves(leaves(0, 0, b"0123"))
-    assert not list(tmp_path.glob("*.journal"))
+    (journal,) = tmp_path.glob(".tallow-*.journal")
+    entries = list(read_journal(journal.read_bytes(), KEY))
+    assert [type(entry) for entry in entries[1:]] == [PartOpened]
     box.make_durable()
     box.store_leaves(leaves(0, 1, b"4567"))
-    (journal,) = tmp_path.glob(".tallow-*.journal")
     assert stat.S_IMODE(journal.stat().st_mode) == 0o600
     entries = list(read_journal(journal.read_bytes(), KEY))
-    assert entries[0] == JournalHead(bytes(16), Manifest.of([file("big", 100_000)]).root())
+    assert entries[0] == head_for(Manifest.of([file("big", 100_000)]))
+    assert journal.name == box.journal_name
     assert [type(entry) for entry in entries[1:]] == [PartOpened, LeavesDurable]
     assert entries[2] == LeavesDurable(0, 0, leaf_hash(b"0123"))
-    box.abandon()
+    box.abandon(keep=False)
     assert tree(tmp_path) == {}
 
 
@@ -352,7 +332,7 @@ def test_what_the_disk_refuses_is_told(tmp_path: Path, monkeypatch: pytest.Monke
         box.store_leaves(leaves(0, 0, b"0123"))
     with pytest.raises(DiskFull, match="d/small"):
         box.store_pack(pack((1, b"ok")))
-    box.abandon()
+    box.abandon(keep=False)
     assert tree(tmp_path) == {"d": None}
 
 
@@ -363,4 +343,4 @@ def test_abandoning_a_folder_that_is_gone(tmp_path: Path) -> None:
     box.make_durable()
     for path in (*parts(tmp_path), tmp_path / "d"):
         path.rmdir() if path.is_dir() else path.unlink()
-    box.abandon()
+    box.abandon(keep=False)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import os
 from pathlib import Path
 
 import msgspec
@@ -15,26 +18,34 @@ from tallow.engine.storage.folder import open_folder
 from tallow.engine.storage.journal import (
     KEY_NAME,
     FileNamed,
+    FolderMade,
     JournalEntry,
     JournalHead,
     JournalWriter,
     LeavesDurable,
     PartOpened,
+    entries_of,
+    entry_tag,
     journal_key,
+    lock_journal,
     read_journal,
 )
 from tallow.errors import StorageError
+from tallow.protocol.manifest import Entry, EntryKind
 from tallow.wire import limits
 from tests.fakes import MemoryState, SeededRng
 
 KEY, OTHER_KEY = bytes(32), bytes([1]) * 32
 ID, OTHER_ID = bytes(16), bytes([1]) * 16
 PART = ".tallow-0123456789abcdef.part"
+TAG = b"T" * 16
+HEAD = JournalHead(b"t" * 16, b"r" * 32, 1, 9, b"\xff\x01", "rename")
 ENTRIES: list[JournalEntry] = [
-    JournalHead(b"t" * 16, b"r" * 32),
-    PartOpened(3, ["a", "b"], PART),
+    HEAD,
+    FolderMade(["a", "b"]),
+    PartOpened(3, ["a", "b"], PART, TAG),
     LeavesDurable(3, 0, b"h" * 64),
-    FileNamed(3),
+    FileNamed(3, TAG, ["a", "b"], "c (1)"),
 ]
 
 
@@ -56,29 +67,37 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert list(read_journal(written(tmp_path, ENTRIES[:1], ENTRIES[1:]), KEY)) == ENTRIES
 
 
-def test_every_batch_is_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A journal that is not on the disk lists nothing."""
+def test_a_sync_is_of_the_journal_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A journal that is not on the disk lists nothing: whoever appends can bring it there."""
     synced: list[int] = []
     monkeypatch.setattr(journal_module, "sync_file", synced.append)
-    written(tmp_path, ENTRIES[:1], ENTRIES[1:])
-    assert len(synced) == 2
+    descriptor = os.open(tmp_path / "journal", os.O_RDWR | os.O_CREAT)
+    writer = JournalWriter(descriptor, KEY, bytes(16))
+    writer.append(ENTRIES)
+    assert synced == []
+    writer.sync()
+    assert synced == [descriptor]
+    writer.close()
 
 
 def test_a_short_write_is_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A system that takes only part of a write is given the rest."""
-    import os
+    real = os.pwrite
 
-    real = os.write
-    monkeypatch.setattr(os, "write", lambda descriptor, content: real(descriptor, content[:7]))
+    def short(descriptor: int, content: memoryview, offset: int) -> int:
+        return real(descriptor, content[:7], offset)
+
+    monkeypatch.setattr(os, "pwrite", short)
     assert list(read_journal(written(tmp_path, ENTRIES), KEY)) == ENTRIES
 
 
 def test_a_torn_end_is_dropped(tmp_path: Path) -> None:
     """A crash while the last entry was written costs that entry and no other."""
-    whole = written(tmp_path, ENTRIES[:3])
-    full = written(tmp_path, ENTRIES[:3], ENTRIES[3:])
-    for end in range(len(whole), len(full)):
-        assert list(read_journal(full[:end], KEY)) == ENTRIES[:3]
+    full = written(tmp_path, ENTRIES[:4], ENTRIES[4:])
+    *_, (_, last), (_, end) = entries_of(io.BytesIO(full), KEY)
+    assert end == len(full)
+    for cut in range(last, end):
+        assert list(read_journal(full[:cut], KEY)) == ENTRIES[:4]
 
 
 def test_no_name_or_hash_stands_in_clear(tmp_path: Path) -> None:
@@ -105,7 +124,7 @@ def test_entries_cannot_be_moved(tmp_path: Path) -> None:
         length = int.from_bytes(raw[at : at + 4], "big")
         boxes.append(raw[at : at + 4 + length])
         at += 4 + length
-    swapped = raw[:start] + b"".join([boxes[0], boxes[2], boxes[1], boxes[3]])
+    swapped = raw[:start] + b"".join([boxes[0], boxes[2], boxes[1], *boxes[3:]])
     doubled = raw[:start] + b"".join([boxes[0], boxes[1], boxes[1]])
     removed = raw[:start] + b"".join([boxes[0], boxes[2]])
     foreign = written(tmp_path, ENTRIES, journal_id=OTHER_ID)[:start] + b"".join(boxes)
@@ -117,13 +136,26 @@ def test_entries_cannot_be_moved(tmp_path: Path) -> None:
 FALSE_ENTRIES = {
     "not msgpack": b"\xc1",
     "unknown": msgspec.msgpack.encode(["other", 1]),
-    "negative": msgspec.msgpack.encode(["named", -1]),
-    "a huge number": msgspec.msgpack.encode(["named", limits.MANIFEST_ENTRIES_MAX]),
+    "negative": msgspec.msgpack.encode(["named", -1, TAG, [], "a"]),
+    "a huge number": msgspec.msgpack.encode(["named", limits.MANIFEST_ENTRIES_MAX, TAG, [], "a"]),
     "a path for a part": msgspec.msgpack.encode(
-        ["part", 1, [], "../.tallow-0123456789abcdef.part"]
+        ["part", 1, [], "../.tallow-0123456789abcdef.part", TAG]
     ),
-    "another name": msgspec.msgpack.encode(["part", 1, [], "precious"]),
-    "a name and a line": msgspec.msgpack.encode(["part", 1, [], PART + "\n"]),
+    "another name": msgspec.msgpack.encode(["part", 1, [], "precious", TAG]),
+    "a name and a line": msgspec.msgpack.encode(["part", 1, [], PART + "\n", TAG]),
+    "a journal for a part": msgspec.msgpack.encode(
+        ["part", 1, [], ".tallow-0123456789abcdef.journal", TAG]
+    ),
+    "a folder above": msgspec.msgpack.encode(["part", 1, [".."], PART, TAG]),
+    "this folder": msgspec.msgpack.encode(["part", 1, ["."], PART, TAG]),
+    "no folder": msgspec.msgpack.encode(["part", 1, [""], PART, TAG]),
+    "a path for a folder": msgspec.msgpack.encode(["part", 1, ["a/b"], PART, TAG]),
+    "an absolute folder": msgspec.msgpack.encode(["part", 1, ["/etc"], PART, TAG]),
+    "a NUL": msgspec.msgpack.encode(["part", 1, ["a\0b"], PART, TAG]),
+    "a final path": msgspec.msgpack.encode(["named", 1, TAG, [], "../a"]),
+    "a final folder above": msgspec.msgpack.encode(["named", 1, TAG, [], ".."]),
+    "a folder made above": msgspec.msgpack.encode(["folder", ["a", ".."]]),
+    "a short tag": msgspec.msgpack.encode(["part", 1, [], PART, TAG[1:]]),
     "depth": b"\x91" * 5000,
 }
 
@@ -172,3 +204,102 @@ def test_a_damaged_key_is_said() -> None:
         journal_key(state, SeededRng("key"))
     assert KEY_NAME in caught.value.hint
     assert state.content[KEY_NAME] == b"short"
+
+
+@pytest.mark.parametrize("zeros", [1, 3, 4, 100, 5000])
+@pytest.mark.parametrize("kept", [0, 1, 4, 5, 30])
+def test_blocks_that_were_never_written_are_a_torn_end(
+    tmp_path: Path, zeros: int, kept: int
+) -> None:
+    """After a power cut a file may have its new length and zeros where its last bytes should be."""
+    full = written(tmp_path, ENTRIES[:4], ENTRIES[4:])
+    *_, (_, last), _ = entries_of(io.BytesIO(full), KEY)
+    assert list(read_journal(full[: last + kept] + bytes(zeros), KEY)) == ENTRIES[:4]
+    torn = full[: last + kept] + bytes(len(full) - last - kept + zeros)
+    assert list(read_journal(torn, KEY)) == ENTRIES[:4]
+
+
+def test_zeros_in_the_middle_are_no_torn_end(tmp_path: Path) -> None:
+    """X15: an entry that was blanked out in front of others is damage."""
+    full = bytearray(written(tmp_path, ENTRIES))
+    ends = [end for _, end in entries_of(io.BytesIO(full), KEY)]
+    full[ends[1] + 4 : ends[2]] = bytes(ends[2] - ends[1] - 4)
+    with pytest.raises(StorageError):
+        list(read_journal(bytes(full), KEY))
+
+
+def test_a_newer_version_is_said(tmp_path: Path) -> None:
+    """A journal of a version to come is refused as such, whatever follows its mark."""
+    raw = bytearray(written(tmp_path, ENTRIES))
+    raw[4] = 2
+    with pytest.raises(StorageError) as caught:
+        list(read_journal(bytes(raw), KEY))
+    assert "another version" in caught.value.why
+
+
+@pytest.mark.parametrize("fails_at", [0, 1, 40, 100])
+def test_a_write_that_failed_is_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails_at: int
+) -> None:
+    """C3: a disk that is full in the middle of an entry leaves nothing between good entries."""
+    held, real = open_folder(tmp_path), os.pwrite
+    writer = JournalWriter(held.create("journal"), KEY, ID)
+    writer.append(ENTRIES[:2])
+
+    def full(descriptor: int, content: memoryview, offset: int) -> int:
+        real(descriptor, content[:fails_at], offset)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
+        patch.setattr(os, "pwrite", full)
+        writer.append(ENTRIES[2:])
+    assert list(read_journal((tmp_path / "journal").read_bytes(), KEY)) == ENTRIES[:2]
+    writer.append(ENTRIES[4:])
+    writer.close()
+    held.close()
+    assert list(read_journal((tmp_path / "journal").read_bytes(), KEY)) == [
+        *ENTRIES[:2],
+        *ENTRIES[4:],
+    ]
+
+
+@pytest.mark.parametrize("torn", [b"", b"\0", b"torn end" * 99])
+def test_a_journal_is_gone_on_with(tmp_path: Path, torn: bytes) -> None:
+    """A later session cuts off a torn end and adds entries that open in their place."""
+    raw = written(tmp_path, ENTRIES)
+    (tmp_path / "journal").write_bytes(raw + torn)
+    held = open_folder(tmp_path)
+    writer = JournalWriter(
+        held.open_own("journal"), KEY, ID, valid_bytes=len(raw), next_index=len(ENTRIES)
+    )
+    writer.append(ENTRIES)
+    writer.close()
+    held.close()
+    assert list(read_journal((tmp_path / "journal").read_bytes(), KEY)) == ENTRIES * 2
+
+
+def test_one_process_at_a_time(tmp_path: Path) -> None:
+    """Two receivers that are given the same journal do not write into each other's entries."""
+    written(tmp_path, ENTRIES)
+    held = open_folder(tmp_path)
+    first, second = held.open_own("journal"), held.open_own("journal")
+    assert lock_journal(first)
+    assert not lock_journal(second)
+    os.close(first)
+    assert lock_journal(second)
+    os.close(second)
+    held.close()
+
+
+def test_a_tag_is_of_what_makes_a_file_another_one() -> None:
+    """A path, kind, size or time that differs is another file; mode bits are not."""
+    entry = Entry("a/b", EntryKind.FILE, 5, 0o644, 7)
+    others = [
+        Entry("a/c", EntryKind.FILE, 5, 0o644, 7),
+        Entry("a/b", EntryKind.FOLDER, 5, 0o644, 7),
+        Entry("a/b", EntryKind.FILE, 6, 0o644, 7),
+        Entry("a/b", EntryKind.FILE, 5, 0o644, 8),
+    ]
+    assert len({entry_tag(each) for each in (entry, *others)}) == 5
+    assert entry_tag(Entry("a/b", EntryKind.FILE, 5, 0o755, 7)) == entry_tag(entry)
+    assert len(entry_tag(entry)) == 16

@@ -1,192 +1,28 @@
-"""Sources: what is listed, what is left out, and reading exactly what was listed."""
+"""Reading what was listed: exactly that, or a failure; and where a file has holes."""
 
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from tallow.engine.storage.outbox import (
-    Outbox,
-    ReadFailed,
-    SourceTree,
-    check_sources,
-    name_problem,
-    walk_sources,
-)
-from tallow.errors import SourceUnreadable, UsageError
-from tallow.protocol.manifest import EntryKind
-from tallow.wire import limits
-from tests.world.world import make
+from tallow.engine.storage import outbox as outbox_module
+from tallow.engine.storage.outbox import Outbox, ReadFailed
+from tallow.engine.storage.sources import SourceTree
+from tallow.engine.storage.walk import WalkOptions, walk_sources
+from tallow.protocol.kept import NotKept
+from tests.engine.storage.trees import make
 
-
-def listed(tree: SourceTree) -> dict[str, tuple[EntryKind, int]]:
-    """Return what a tree lists: kind and size by path."""
-    return {entry.path: (entry.kind, entry.size) for entry in tree.manifest}
-
-
-def walk(folder: Path, *names: str, exclude: tuple[str, ...] = ()) -> SourceTree:
-    """Walk sources below a folder."""
-    return walk_sources([str(folder / name) for name in names], exclude)
-
-
-def test_a_tree_is_listed_in_a_stable_order(tmp_path: Path) -> None:
-    """Folders come before what is in them, siblings by name, whatever order the disk has."""
-    make(tmp_path, {"p/b": b"1", "p/a/z": b"12", "p/a/y": b"", "p/c": None})
-    tree = walk(tmp_path, "p")
-    assert list(listed(tree).items()) == [
-        ("p", (EntryKind.FOLDER, 0)),
-        ("p/a", (EntryKind.FOLDER, 0)),
-        ("p/a/y", (EntryKind.FILE, 0)),
-        ("p/a/z", (EntryKind.FILE, 2)),
-        ("p/b", (EntryKind.FILE, 1)),
-        ("p/c", (EntryKind.FOLDER, 0)),
-    ]
-    assert tree.manifest.total_bytes == 3
-    for entry in tree.manifest:
-        assert tree.local_path(entry) == tmp_path / entry.path
-
-
-@pytest.mark.parametrize(
-    ("names", "expected"),
-    [
-        (["a/x.tar.gz", "b/x.tar.gz", "c/x.tar.gz"], ["x.tar.gz", "x (2).tar.gz", "x (3).tar.gz"]),
-        (["a/.hidden", "b/.hidden"], [".hidden", ".hidden (2)"]),
-        (["a/same", "a/same"], ["same", "same (2)"]),
-        (["a/x", "b/x (2)", "b/x"], ["x", "x (2)", "x (3)"]),
-        (["a/.", "b"], ["a", "b"]),
-    ],
-)
-def test_equal_names_get_numbers(tmp_path: Path, names: list[str], expected: list[str]) -> None:
-    """Sources that are called alike are all sent, each under a name of its own."""
-    for name in names:
-        if name not in ("a/.", "b"):
-            make(tmp_path, {name: b"1"})
-    make(tmp_path, {"a": None, "b": None})
-    tree = walk(tmp_path, *names)
-    assert [path for path in listed(tree) if "/" not in path] == expected
-    assert not set(expected) - set(tree.roots)
-
-
-EXCLUDED = {
-    ("*.pyc",): {"p", "p/a", "p/a/keep", "p/b", "p/b/build", "p/b/build/x", "p/build"},
-    ("a",): {"p", "p/b", "p/b/build", "p/b/build/x", "p/build", "p/z.pyc"},
-    ("build/",): {"p", "p/a", "p/a/keep", "p/a/m.pyc", "p/b", "p/build", "p/z.pyc"},
-    ("/p/build",): {
-        "p", "p/a", "p/a/keep", "p/a/m.pyc", "p/b", "p/b/build", "p/b/build/x", "p/z.pyc",
-    },
-    ("*.pyc, a ,build",): {"p", "p/b"},
-    ("*.pyc", "!z.pyc"): {
-        "p", "p/a", "p/a/keep", "p/b", "p/b/build", "p/b/build/x", "p/build", "p/z.pyc",
-    },
-    ("p/**/x",): {"p", "p/a", "p/a/keep", "p/a/m.pyc", "p/b", "p/b/build", "p/build", "p/z.pyc"},
-    ("",): {
-        "p", "p/a", "p/a/keep", "p/a/m.pyc", "p/b", "p/b/build", "p/b/build/x", "p/build",
-        "p/z.pyc",
-    },
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("patterns", EXCLUDED, ids=" ".join)
-def test_patterns_work_as_in_gitignore(tmp_path: Path, patterns: tuple[str, ...]) -> None:
-    """C6: --exclude takes what .gitignore takes, several by comma or repetition."""
-    content = {
-        "p/a/keep": b"",
-        "p/a/m.pyc": b"",
-        "p/b/build/x": b"",
-        "p/build": b"",
-        "p/z.pyc": b"",
-    }
-    make(tmp_path, content)
-    assert set(listed(walk(tmp_path, "p", exclude=patterns))) == EXCLUDED[patterns]
-
-
-def test_what_is_left_out_is_said(tmp_path: Path) -> None:
-    """C7, X13: links below a source are never followed; they are said, not failed."""
-    make(tmp_path, {"p/file": b"1", "secret/key": b"2"})
-    (tmp_path / "p/link").symlink_to(tmp_path / "secret")
-    (tmp_path / "p/loop").symlink_to("loop")
-    os.mkfifo(tmp_path / "p/pipe")
-    tree = walk(tmp_path, "p")
-    assert set(listed(tree)) == {"p", "p/file"}
-    assert {(item.path, item.failed) for item in tree.skipped} == {
-        ("p/link", False), ("p/loop", False), ("p/pipe", False),
-    }  # fmt: skip
-
-
-def test_a_link_that_is_named_is_meant(tmp_path: Path) -> None:
-    """A source on the command line may be a link: what it points to is sent."""
-    make(tmp_path, {"real/file": b"1"})
-    (tmp_path / "link").symlink_to("real")
-    assert set(listed(walk(tmp_path, "link"))) == {"real", "real/file"}
-
-
-def test_names_that_cannot_travel_count_as_failed(tmp_path: Path) -> None:
-    """A file whose name is no Unicode, too long or too deep is not silently left out."""
-    make(tmp_path, {"p/good": b"", os.fsdecode(b"p/\xff"): b""})
-    tree = walk(tmp_path, "p")
-    assert set(listed(tree)) == {"p", "p/good"}
-    assert [item.failed for item in tree.skipped] == [True]
-    assert "Unicode" in name_problem("\udcff")
-    assert "long" in name_problem("x" * (limits.PATH_MAX_BYTES + 1))
-    assert "deep" in name_problem("/".join("d" * limits.PATH_DEPTH_MAX) + "/d")
-    assert name_problem("/".join("d" * limits.PATH_DEPTH_MAX)) == ""
-
-
-def test_unreadable_things_count_as_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that may not be read, and a folder that may not be listed, fail alone."""
-    make(tmp_path, {"p/closed/x": b"", "p/open": b"", "p/shut": b""})
-    real_scandir, real_access = os.scandir, os.access
-
-    def scandir(path: Path) -> object:
-        if path.name == "closed":
-            raise PermissionError(13, "Permission denied")
-        return real_scandir(path)
-
-    def access(path: Path, mode: int) -> bool:
-        return path.name != "shut" and real_access(path, mode)
-
-    monkeypatch.setattr(os, "scandir", scandir)
-    monkeypatch.setattr(os, "access", access)
-    tree = walk(tmp_path, "p")
-    assert set(listed(tree)) == {"p", "p/closed", "p/open"}
-    assert {(item.path, item.reason) for item in tree.skipped} == {
-        ("p/closed", "Permission denied"), ("p/shut", "it may not be read"),
-    }  # fmt: skip
-
-
-@pytest.mark.parametrize("name", ["missing", "x" * 300, "file/below", "nul\0", "dangling"])
-def test_a_source_that_cannot_be(tmp_path: Path, name: str) -> None:
-    """A source that is not there is one clear error, whatever the system calls it."""
-    make(tmp_path, {"file": b""})
-    (tmp_path / "dangling").symlink_to("nowhere")
-    with pytest.raises(SourceUnreadable):
-        check_sources([str(tmp_path / "file"), str(tmp_path / name)])
-    with pytest.raises(SourceUnreadable):
-        walk(tmp_path, name)
-
-
-def test_nothing_to_send_names_the_reason(tmp_path: Path) -> None:
-    """If nothing is left, the first thing that was left out is named."""
-    os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(UsageError, match="no regular file"):
-        walk(tmp_path, "pipe")
-
-
-def test_dangerous_bits_do_not_travel(tmp_path: Path) -> None:
-    """X16: setuid and its kin are not even offered."""
-    make(tmp_path, {"tool": b""})
-    (tmp_path / "tool").chmod(0o6755)
-    (entry,) = walk(tmp_path, "tool").manifest
-    assert entry.mode == 0o755
+MIB = 1 << 20
 
 
 @pytest.fixture
 def tree(tmp_path: Path) -> SourceTree:
     """A tree of one file of 100 bytes."""
     make(tmp_path, {"file": bytes(range(100))})
-    return walk(tmp_path, "file")
+    return walk_sources([str(tmp_path / "file")])
 
 
 def test_a_file_is_read_at_any_place(tree: SourceTree) -> None:
@@ -197,6 +33,26 @@ def test_a_file_is_read_at_any_place(tree: SourceTree) -> None:
         assert bytes(room) == bytes(range(offset, offset + 10))
     outbox.finish(0)
     outbox.read_whole(0, memoryview(bytearray(100)))
+    outbox.close()
+
+
+def test_a_file_is_not_closed_under_a_reader(
+    tree: SourceTree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C3: a file that is let go while a thread reads stays open for it, and closes after."""
+    outbox, room, seen = Outbox(tree), bytearray(10), list[int]()
+    real = os.preadv
+
+    def slow(descriptor: int, rooms: list[memoryview], offset: int) -> int:
+        outbox.finish(0)
+        seen.append(descriptor)
+        return real(descriptor, rooms, offset)
+
+    monkeypatch.setattr(os, "preadv", slow)
+    outbox.read_into(0, 45, memoryview(room))
+    assert bytes(room) == bytes(range(45, 55))
+    with pytest.raises(OSError, match="Bad file"):
+        os.fstat(seen[0])
     outbox.close()
 
 
@@ -263,3 +119,125 @@ def test_a_disk_that_breaks_fails_the_file(
     with pytest.raises(ReadFailed, match="Input/output error"):
         outbox.read_into(0, 0, memoryview(bytearray(10)))
     outbox.close()
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_a_link_in_the_place_of_a_folder_is_not_followed(tmp_path: Path, depth: int) -> None:
+    """X13: a parent that became a link after the list was made discloses nothing."""
+    make(tmp_path, {"p/a/b/file": b"mine", "secret/b/file": b"that"})
+    status = (tmp_path / "p/a/b/file").stat()
+    os.utime(tmp_path / "secret/b/file", ns=(status.st_atime_ns, status.st_mtime_ns))
+    source = Outbox(walk_sources([str(tmp_path / "p")]))
+    parent = tmp_path / ("p/a" if depth == 1 else "p/a/b")
+    parent.rename(tmp_path / "moved")
+    parent.symlink_to(tmp_path / ("secret" if depth == 1 else "secret/b"))
+    with pytest.raises(ReadFailed):
+        source.read_into(3, 0, memoryview(bytearray(4)))
+    with pytest.raises(ReadFailed):
+        source.read_whole(3, memoryview(bytearray(4)))
+    source.close()
+
+
+def test_what_links_pointed_to_is_read(tmp_path: Path) -> None:
+    """C7: with links followed their targets are read, and only as long as they are the same."""
+    make(tmp_path, {"p/x": b"1", "other/file": b"22", "lone": b"333"})
+    (tmp_path / "p/folder").symlink_to(tmp_path / "other")
+    (tmp_path / "p/lone").symlink_to(tmp_path / "lone")
+    tree = walk_sources([str(tmp_path / "p")], options=WalkOptions(symlinks="follow"))
+    source = Outbox(tree)
+    assert [source.path(number) for number in (2, 3)] == ["p/folder/file", "p/lone"]
+    for number, content in ((2, b"22"), (3, b"333")):
+        room = bytearray(len(content))
+        source.read_whole(number, memoryview(room))
+        assert room == content
+    status = (tmp_path / "lone").stat()
+    (tmp_path / "lone").rename(tmp_path / "was")
+    make(tmp_path, {"lone": b"444"})
+    os.utime(tmp_path / "lone", ns=(status.st_atime_ns, status.st_mtime_ns))
+    with pytest.raises(ReadFailed, match="replaced"):
+        source.read_whole(3, memoryview(bytearray(3)))
+    source.close()
+
+
+def sparse(path: Path, size: int, *content: tuple[int, bytes]) -> Outbox:
+    """Make a file of holes and some content, list it, and skip where there are no holes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        file.truncate(size)
+        for at, written in content:
+            file.seek(at)
+            file.write(written)
+    if not hasattr(os, "SEEK_HOLE") or path.stat().st_blocks * 512 >= size:
+        pytest.skip("there are no holes in files here")
+    return Outbox(walk_sources([str(path)]))
+
+
+def test_holes_are_found(tmp_path: Path) -> None:
+    """C7: every byte of content lies in a range; of what was never written nearly nothing does."""
+    content = ((2 * MIB, b"in the middle"), (5 * MIB + 7, b"x"), (9 * MIB, bytes([7]) * MIB))
+    source = sparse(tmp_path / "image", 64 * MIB, *content)
+    ranges = source.data_ranges(0)
+    for at, written in content:
+        assert any(start <= at and at + len(written) <= end for start, end in ranges)
+    assert sum(end - start for start, end in ranges) <= MIB + 3 * 65536
+    assert all(a[1] < b[0] for a, b in pairwise(ranges))
+    room = bytearray(13)
+    source.read_into(0, 2 * MIB, memoryview(room))
+    assert room == b"in the middle"
+    source.finish(0)
+    source.close()
+
+
+def test_a_file_of_nothing_is_one_hole(tmp_path: Path) -> None:
+    """C9: a terabyte that was never written has no content at all."""
+    source = sparse(tmp_path / "image", 1 << 40)
+    assert source.data_ranges(0) == ()
+    source.close()
+
+
+def test_small_holes_count_as_content(tmp_path: Path) -> None:
+    """Holes that no leaf fits into are read like the rest: the list of ranges stays short."""
+    pieces = tuple((at, b"x") for at in range(0, MIB, 16384))
+    source = sparse(tmp_path / "image", 8 * MIB, *pieces)
+    ((start, end),) = source.data_ranges(0)
+    assert (start, end < MIB + 65536) == (0, True)
+    source.close()
+
+
+def test_a_file_without_holes_is_all_content(tree: SourceTree, tmp_path: Path) -> None:
+    """A dense file, and one that cannot be looked at, is read as a whole."""
+    source = Outbox(tree)
+    assert source.data_ranges(0) == ((0, 100),)
+    source.close()
+    (tmp_path / "file").unlink()
+    assert Outbox(tree).data_ranges(0) == ((0, 100),)
+
+
+@pytest.mark.parametrize("lacking", ["SEEK_HOLE", "preadv"])
+def test_a_system_without_holes_reads_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lacking: str
+) -> None:
+    """Where a system cannot tell holes, or only by moving a shared place, all is content."""
+    source = sparse(tmp_path / "image", MIB)
+    monkeypatch.delattr(os, lacking)
+    assert source.data_ranges(0) == ((0, MIB),)
+    source.close()
+
+
+def test_attributes_are_read_only_where_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C7, X13: of listed files alone, through the folder that was listed, never by a link."""
+    make(tmp_path, {"p/file": b"1"})
+    monkeypatch.setattr(outbox_module, "read_xattrs", lambda _: (((b"n", b"v"),), 2))
+    for wanted, found, lost in ((False, (), 0), (True, ((b"n", b"v"),), 2)):
+        options = WalkOptions(xattrs=wanted)
+        source = Outbox(walk_sources([str(tmp_path / "p")], options=options))
+        assert source.xattrs(1) == found
+        assert source.not_kept() == NotKept(xattrs=lost)
+        source.close()
+    source = Outbox(walk_sources([str(tmp_path / "p")], options=WalkOptions(xattrs=True)))
+    (tmp_path / "p/file").unlink()
+    (tmp_path / "p/file").symlink_to("/etc/passwd")
+    assert source.xattrs(1) == ()
+    source.close()

@@ -25,3 +25,9 @@ def test_only_a_pipe_needs_order() -> None:
     """A folder takes leaves in any order, a pipe one after the other."""
     assert (Inbox.in_order, StdoutSink.in_order) == (False, True)
     assert Named("renamed", "a (1)") == Named("renamed", "a (1)")
+
+
+def test_both_sinks_name_their_journal() -> None:
+    """The one has a journal beside its files, the other none."""
+    assert isinstance(inspect.getattr_static(Inbox, "journal_name"), property)
+    assert StdoutSink(1).journal_name == ""

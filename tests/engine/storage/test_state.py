@@ -11,6 +11,7 @@ import pytest
 
 from tallow.engine.storage.state import FileState
 from tallow.errors import StorageError
+from tests.fakes import MemoryState
 from tests.world.world import make
 
 
@@ -109,3 +110,22 @@ def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
             assert str(folder) in caught.value.message
     with pytest.raises(StorageError):
         FileState(tmp_path / "state").remove("name")
+
+
+def test_names_are_listed(tmp_path: Path) -> None:
+    """X10: files alone count: a folder, a link or a draft of the same beginning is none."""
+    assert FileState(tmp_path / "missing").names("transfer-") == []
+    state = FileState(tmp_path)
+    for name in ("transfer-b", "transfer-a", "other"):
+        state.write(name, b"x")
+    make(tmp_path, {"transfer-folder": None, ".transfer-c.draft": b""})
+    (tmp_path / "transfer-link").symlink_to(tmp_path / "other")
+    assert state.names("transfer-") == ["transfer-a", "transfer-b"]
+    assert MemoryState().names("x") == []
+
+
+def test_names_of_a_folder_that_cannot_be(tmp_path: Path) -> None:
+    """A state folder that is no folder is the same clear error when it is listed."""
+    make(tmp_path, {"file": b""})
+    with pytest.raises(StorageError):
+        FileState(tmp_path / "file").names("x")

@@ -182,3 +182,35 @@ def test_the_rules_of_this_system(
     """Names follow the rules of the system they will stand on."""
     monkeypatch.setattr("sys.platform", platform)
     assert this_system() is system
+
+
+def test_links_of_an_offer(tmp_path: Path) -> None:
+    """C7: a link is flagged, says the names of this system, and meets only what differs."""
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t/same").symlink_to("a_b")
+    (tmp_path / "t/other").symlink_to("x")
+    entries = [
+        Entry(f"t/{name}", EntryKind.LINK, 0, 0o777, 0, "a\u202eb")
+        for name in ("same", "other", "new")
+    ]
+    target = plan(tmp_path, *entries)
+    assert [target.link(number) for number in range(3)] == ["a_b"] * 3
+    assert target.existing == {1}
+    assert "symlink" in target.risks
+    assert target.entry_risks(2) == ["symlink"]
+    assert target.numbers(range(3), EntryKind.LINK) == [0, 1, 2]
+
+
+def test_a_hostile_link_is_refused(tmp_path: Path) -> None:
+    """X10: the list is refused before anybody is asked, whatever the output is."""
+    for output in (tmp_path, "-"):
+        with pytest.raises(UnsafeName):
+            plan(output, Entry("t/l", EntryKind.LINK, 0, 0o777, 0, "../../x"))
+
+
+def test_only_a_name_that_changed_itself_counts(tmp_path: Path) -> None:
+    """C7: files below a folder that was renamed have kept their own names."""
+    target = plan(tmp_path, folder("a\u202eb"), file("a\u202eb/c", 1), file("d ", 1))
+    assert [target.changed(number) for number in range(3)] == [True, False, True]
+    renamed = plan(tmp_path / "new", file("d ", 1))
+    assert not renamed.changed(0)

@@ -25,6 +25,7 @@ from tallow.wire.relay import (
     Paired,
     RelayHello,
     RelaySays,
+    Take,
     Waiting,
     client_frame,
     decode_relay,
@@ -74,7 +75,8 @@ async def paired() -> AsyncIterator[tuple[RelayServer, QuicConnection, Client]]:
         assert await hear(connection) == Waiting()
         partner = await Client.enter(address.port, Meet(ID, 600))
         assert await partner.hear() == Paired("joiner")
-        assert await hear(connection) == Paired("creator")
+        assert await hear(connection) == Paired("creator", pairing=1)
+        connection.send(client_frame(Take(1)))
         partner.send(b"m3")
         assert bytes((await frame(connection))[1]) == b"m3"
         yield server, connection, partner

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from tallow.protocol.bulk import BulkKeys, BulkSendChannel
+from tallow.protocol.bulk import BulkKeys, BulkSendChannel, Codec, Leaf
 from tallow.protocol.transfer.jobs import (
+    HoleJob,
     LeavesJob,
     PackJob,
     StoreLeaves,
@@ -18,7 +19,9 @@ RESERVED = BulkSendChannel(
 
 
 def test_seal_jobs_count_what_they_will_carry() -> None:
-    """Leaves and packs exactly, a stream the most that it may turn out to be."""
+    """Leaves and packs exactly, a stream the most that it may turn out to be, a hole nothing."""
+    hole = HoleJob(RESERVED, 0, 0, (5, 5, 3), last=True)
+    assert (hole.plain_bytes, hole.covers_bytes) == (0, 13)
     assert LeavesJob(RESERVED, 0, 0, 0, (5, 5, 3), last=True).plain_bytes == 13
     assert PackJob(RESERVED, ((0, 0), (1, 7), (2, 9))).plain_bytes == 16
     assert StreamJob(RESERVED, 0, 0, 4).plain_bytes == 4 * limits.STREAM_LEAF_BYTES
@@ -26,9 +29,12 @@ def test_seal_jobs_count_what_they_will_carry() -> None:
 
 def test_store_jobs_count_what_arrived() -> None:
     """Bytes in hand, not bytes announced."""
-    leaves = (memoryview(b"abc"), memoryview(b"d"))
-    assert StoreLeaves(0, 1, 0, 0, leaves).plain_bytes == 4
-    assert StorePack(0, ((1, memoryview(b"")), (2, memoryview(b"xy")))).plain_bytes == 2
+    nothing = memoryview(b"")
+    leaves = (Leaf(Codec.RAW, 3, memoryview(b"abc")), Leaf(Codec.ZSTD, 9, memoryview(b"d")))
+    stored = StoreLeaves(0, 1, 0, 0, (*leaves, Leaf(Codec.HOLE, 70, nothing)))
+    assert (stored.plain_bytes, stored.covers_bytes, stored.has_holes) == (12, 82, True)
+    assert not StoreLeaves(0, 1, 0, 0, leaves).has_holes
+    assert StorePack(0, Codec.ZSTD, nothing, ((1, 0), (2, 2))).plain_bytes == 2
 
 
 def test_a_job_does_not_print_its_key() -> None:

@@ -11,7 +11,13 @@ from tallow.errors import RemoteProtocolError
 from tallow.protocol.bulk import BulkKeys, BulkSendChannel
 from tallow.protocol.manifest import Entry, EntryKind, Manifest, Selection
 from tallow.protocol.messages import FileEnd, Stored
-from tallow.protocol.transfer.jobs import LeavesJob, PackJob, SealJob, StreamJob
+from tallow.protocol.transfer.jobs import (
+    HashJob,
+    LeavesJob,
+    PackJob,
+    SealJob,
+    StreamJob,
+)
 from tallow.protocol.transfer.plan import SendPlan
 from tallow.wire import limits
 
@@ -33,8 +39,12 @@ def plan_for(manifest: Manifest, window: int = 32 * MIB, skip: set[int] | None =
     chosen = Selection.everything(manifest.entries)
     for number in skip or set():
         chosen.discard(number)
-    keys = BulkKeys(bytes(32), bytes(32), bytes(16), 1, bytes(64))
-    return SendPlan(manifest, chosen, BulkSendChannel(1, "i", keys), window)
+    return SendPlan(manifest, chosen, channel(), window)
+
+
+def channel() -> BulkSendChannel:
+    """Return a bulk channel of no session."""
+    return BulkSendChannel(1, "i", BulkKeys(bytes(32), bytes(32), bytes(16), 1, bytes(64)))
 
 
 STREAM = Manifest.of([Entry("s", EntryKind.STREAM, 0, 0, 0)])
@@ -42,10 +52,20 @@ STREAM = Manifest.of([Entry("s", EntryKind.STREAM, 0, 0, 0)])
 
 def jobs_of(plan: SendPlan) -> list[SealJob]:
     """Return all jobs that are given out without any credit coming back."""
-    jobs = []
+    jobs: list[SealJob] = []
     while (job := plan.next_job()) is not None:
+        assert not isinstance(job, HashJob)
         jobs.append(job)
     return jobs
+
+
+def seal(plan: SendPlan, *jobs: SealJob) -> None:
+    """Say that jobs are sealed, so that the receiver may report them."""
+    for job in jobs:
+        if isinstance(job, PackJob):
+            plan.pack_sealed([FileEnd(no, size, HASH) for no, size in job.files])
+        elif isinstance(job, LeavesJob):
+            plan.leaves_sealed(job, [HASH] * len(job.lengths), job.plain_bytes, last=job.last)
 
 
 def number_of(job: SealJob) -> int:
@@ -157,8 +177,11 @@ def test_no_job_without_credit() -> None:
     plan = plan_of(10 * MIB, window=3 * MIB)
     jobs = jobs_of(plan)
     assert sum(job.plain_bytes for job in jobs) == 3 * MIB
+    seal(plan, *jobs)
     plan.credit(Stored(1, [(0, 0)]))
-    assert [number_of(job) for job in jobs_of(plan)] == [3]
+    more = jobs_of(plan)
+    assert [number_of(job) for job in more] == [3]
+    seal(plan, *more)
     plan.credit(Stored(1, [(1, 2), (3, 3)]))
     assert len(jobs_of(plan)) == 3
     assert plan.stored_bytes == 4 * MIB
@@ -210,7 +233,7 @@ def test_unsent_numbers_give_their_credit_back() -> None:
 def test_a_false_report_is_refused(ranges: list[tuple[int, int]]) -> None:
     """X14: numbers never sent, sent once and reported twice, or ranges that run backwards."""
     plan = plan_of(3 * MIB)
-    jobs_of(plan)
+    seal(plan, *jobs_of(plan))
     with pytest.raises(RemoteProtocolError) as caught:
         plan.credit(Stored(1, ranges))
     assert caught.value.exit_code == 6
@@ -219,7 +242,7 @@ def test_a_false_report_is_refused(ranges: list[tuple[int, int]]) -> None:
 def test_a_report_repeated_later_is_refused() -> None:
     """X14: credit for one record is given once."""
     plan = plan_of(3 * MIB)
-    jobs_of(plan)
+    seal(plan, *jobs_of(plan))
     plan.credit(Stored(1, [(0, 1)]))
     with pytest.raises(RemoteProtocolError):
         plan.credit(Stored(1, [(1, 2)]))
@@ -227,16 +250,26 @@ def test_a_report_repeated_later_is_refused() -> None:
 
 @pytest.mark.parametrize("size", [MIB, 100])
 def test_a_report_of_a_record_still_being_sealed_is_refused(size: int) -> None:
-    """X14, A4: whoever reports what has not left yet gets a known error, never a KeyError."""
+    """X14, A4: whoever reports what has not left yet is refused, and nothing is counted."""
     plan = plan_of(size)
-    job = plan.next_job()
-    assert job is not None
-    plan.credit(Stored(1, [(0, 0)]))
+    (job,) = jobs_of(plan)
     with pytest.raises(RemoteProtocolError):
-        if isinstance(job, LeavesJob):
-            plan.leaves_sealed(job, [HASH] * 16, MIB, last=True)
-        else:
-            plan.pack_sealed([FileEnd(0, 100, bytes(32))])
+        plan.credit(Stored(1, [(0, 0)]))
+    assert plan.stored_bytes == 0
+    seal(plan, job)
+    plan.credit(Stored(1, [(0, 0)]))
+    assert plan.stored_bytes == size
+
+
+def test_a_pack_that_failed_is_not_counted() -> None:
+    """X14: a report of a pack while it is read, all of whose files then fail, adds no byte."""
+    plan = plan_of(100, 200)
+    (job,) = jobs_of(plan)
+    with pytest.raises(RemoteProtocolError):
+        plan.credit(Stored(1, [(0, 0)]))
+    plan.uncount(job)
+    plan.pack_sealed([FileEnd(0, 0, b"", "gone"), FileEnd(1, 0, b"", "gone")])
+    assert (plan.stored_bytes, plan._outstanding_bytes) == (0, 0)
 
 
 # --- failures ---------------------------------------------------------------------------------
@@ -269,17 +302,19 @@ def test_every_chosen_byte_is_given_out_once(sizes: list[int | None], data: st.D
     skip = data.draw(st.sets(st.integers(0, len(sizes) - 1)))
     plan = plan_of(*sizes, window=2 * MIB, skip=skip)
     covered = {n: 0 for n, size in enumerate(sizes) if size is not None and n not in skip}
-    waiting: list[int] = []
+    waiting: list[SealJob] = []
     while not plan.exhausted or waiting:
         job = plan.next_job()
         assert plan._outstanding_bytes <= 2 * MIB
         if job is None:
             if not waiting:
                 break
-            number = waiting.pop(data.draw(st.integers(0, len(waiting) - 1)))
+            number = number_of(waiting.pop(data.draw(st.integers(0, len(waiting) - 1))))
             plan.credit(Stored(1, [(number, number)]))
             continue
-        waiting.append(number_of(job))
+        assert not isinstance(job, HashJob)
+        waiting.append(job)
+        seal(plan, job)
         if isinstance(job, LeavesJob):
             assert job.offset == covered[job.file_no]
             covered[job.file_no] += job.plain_bytes
@@ -290,3 +325,12 @@ def test_every_chosen_byte_is_given_out_once(sizes: list[int | None], data: st.D
                 covered[no] = size
     assert covered == {n: sizes[n] for n in covered}
     assert plan.given_out == len(covered)
+
+
+def test_links_and_folders_give_no_jobs() -> None:
+    """C7: what has no content is passed over, and an offer of links alone ends at once."""
+    link = Entry("t/l", EntryKind.LINK, 0, 0o777, 0, "x")
+    plan = plan_for(Manifest.of([Entry("t", EntryKind.FOLDER, 0, 0o755, 0), link]))
+    assert plan.next_job() is None
+    assert plan.exhausted
+    assert plan.given_out == 0

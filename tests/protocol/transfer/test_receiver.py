@@ -46,7 +46,8 @@ from tests.pair.lane import Item, Shelf, folder, leaves_body, manifest_of, pack_
 ITEMS = [Item("a", b"aaaa"), folder("d"), Item("d/b", bytes(70_000)), Item("c", b"cc")]
 MANIFEST = manifest_of(ITEMS)
 ROOT = MANIFEST.root()
-OFFER = Offer(1, "files", MANIFEST.entries, len(MANIFEST.pages), MANIFEST.total_bytes)
+PROOFS = [bytes([n]) * 32 for n in range(8)]
+OFFER = Offer(1, "files", MANIFEST.entries, len(MANIFEST.pages), MANIFEST.total_bytes, PROOFS)
 PAGE = Page(1, 0, MANIFEST.pages[0])
 END = OfferEnd(1, ROOT)
 EVERYTHING = Selection.everything(MANIFEST.entries)

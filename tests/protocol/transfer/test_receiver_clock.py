@@ -6,12 +6,8 @@ import pytest
 
 from tallow.errors import RecordLost
 from tallow.protocol.messages import Complete, FileEnd, Finish, Stored, Trailer
-from tallow.protocol.transfer.receiver import (
-    STORED_EVERY_BYTES,
-    STORED_EVERY_S,
-    AllArrived,
-    Receiver,
-)
+from tallow.protocol.transfer.receiver import AllArrived, Receiver
+from tallow.protocol.transfer.report import STORED_EVERY_BYTES, STORED_EVERY_S
 from tallow.wire import limits
 from tests.pair.lane import Item, leaves_body, pack_body, true_root
 from tests.pair.transfer import Transfer
@@ -52,9 +48,9 @@ def test_much_is_reported_at_once() -> None:
 def test_reports_are_cut_to_what_a_message_holds() -> None:
     """B1: scattered numbers go in several messages of at most 256 ranges."""
     against = Against().started()
-    against.machine._stored = list(range(0, 1200, 2))
+    against.machine._report._numbers = list(range(0, 1200, 2))
     against.machine.on_deadline(0)
-    against.machine._flush_at = 0
+    against.machine._report.due_at = 0
     against.machine.on_deadline(0)
     against.sort()
     reports = stored(against)

@@ -28,6 +28,7 @@ from tests.protocol.transfer.test_receiver import (
     MANIFEST,
     OFFER,
     PAGE,
+    PROOFS,
     ROOT,
     START,
     Against,
@@ -53,6 +54,7 @@ def offer(**changes: object) -> Offer:
         "entries": MANIFEST.entries,
         "pages": 1,
         "total_bytes": MANIFEST.total_bytes,
+        "proofs": PROOFS,
     }
     return Offer(**{**fields, **changes})  # type: ignore[arg-type]
 

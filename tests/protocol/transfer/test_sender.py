@@ -32,7 +32,7 @@ from tallow.protocol.messages import (
     Trailer,
     TransferMessage,
 )
-from tallow.protocol.transfer.jobs import LeavesJob, PackJob
+from tallow.protocol.transfer.jobs import HashJob, LeavesJob, PackJob
 from tallow.protocol.transfer.sender import Accepted, Delivered, Sender, State
 from tallow.wire import limits
 from tests.pair.chance import Chance
@@ -42,6 +42,7 @@ ITEMS = [Item("a", b"aaaa"), folder("d"), Item("d/b", bytes(70_000)), Item("c", 
 MANIFEST = manifest_of(ITEMS)
 ROOT = MANIFEST.root()
 ALL = Selection.everything(MANIFEST.entries).bitmap
+TH2 = bytes(64)
 
 
 class Against:
@@ -53,7 +54,7 @@ class Against:
         self.machine = Sender(Chance(3), self._open)
         self.said: list[Control] = []
         self.events: list[object] = []
-        self.machine.offer(manifest, "note", 100)
+        self.machine.offer(manifest, "note", 100, th2=TH2)
         while self.machine.next_page():
             pass
         self.sort()
@@ -83,6 +84,8 @@ class Against:
             made = make(job, ITEMS)
             if isinstance(job, PackJob):
                 self.machine.pack_sealed(made.ended)
+            elif isinstance(job, HashJob):
+                self.machine.leaves_hashed(job, made.hashes)
             else:
                 self.machine.leaves_sealed(job, made.hashes, made.size, last=made.last)
         self.sort()
@@ -112,6 +115,13 @@ def roots_of(against: Against) -> bytes:
     return finish.roots
 
 
+def proofs_of(against: Against) -> list[bytes]:
+    """Return the proofs of the offer."""
+    (offer,) = against.of(Offer)
+    assert isinstance(offer, Offer)
+    return offer.proofs
+
+
 def refuses(step: Callable[[], object]) -> None:
     """Check that a step is the peer's fault, exit 6."""
     with pytest.raises(RemoteProtocolError) as caught:
@@ -127,7 +137,7 @@ def test_an_offer_goes_out_in_pages() -> None:
     manifest = manifest_of([Item(f"f{n}", b"x") for n in range(1100)])
     against = Against(manifest)
     assert against.said == [
-        Offer(1, "files", 1100, 3, 1100, "note"),
+        Offer(1, "files", 1100, 3, 1100, proofs_of(against), "note"),
         *(Page(1, index, page) for index, page in enumerate(manifest.pages)),
         OfferEnd(1, manifest.root()),
     ]
@@ -137,7 +147,7 @@ def test_an_offer_goes_out_in_pages() -> None:
 def test_pages_leave_one_by_one() -> None:
     """C9: a list of a million names does not fill the session's memory at once."""
     machine = Sender(Chance(1), lambda keys: BulkSendChannel(1, "i", keys))
-    machine.offer(manifest_of([Item(f"f{n}", b"x") for n in range(600)]), "", 0)
+    machine.offer(manifest_of([Item(f"f{n}", b"x") for n in range(600)]), "", 0, th2=TH2)
     assert len(machine.bytes_to_send()) == 1
     assert machine.next_page()
     assert [type(message) for message in machine.bytes_to_send()] == [Page]
@@ -151,7 +161,7 @@ def test_an_answer_starts_the_transfer_under_fresh_keys() -> None:
     assert start.accept_hash == accept_digest(ROOT, 1, ALL)
     assert (start.channel, start.accept_no) == (1, 1)
     other = Sender(Chance(4), lambda keys: BulkSendChannel(1, "i", keys))
-    other.offer(MANIFEST, "", 0)
+    other.offer(MANIFEST, "", 0, th2=TH2)
     other.receive(accept(), 0)
     again = next(message for message in other.bytes_to_send() if isinstance(message, Start))
     assert (again.ts, again.transfer_id) != (start.ts, start.transfer_id)
@@ -181,7 +191,7 @@ def test_own_order_is_held() -> None:
     """X07: one offer or one text; jobs only while sending."""
     against = Against()
     with pytest.raises(LocalProtocolError):
-        against.machine.offer(MANIFEST, "", 0)
+        against.machine.offer(MANIFEST, "", 0, th2=TH2)
     with pytest.raises(LocalProtocolError):
         against.machine.offer_text("x", "", 0)
     assert against.machine.next_job() is None
@@ -197,7 +207,7 @@ def test_an_answer_has_ten_minutes(kind: str) -> None:
     machine = Sender(Chance(1), lambda keys: BulkSendChannel(1, "i", keys))
     assert machine.next_deadline() is None
     if kind == "offer":
-        machine.offer(MANIFEST, "", 100)
+        machine.offer(MANIFEST, "", 100, th2=TH2)
     else:
         machine.offer_text("hi", "", 100)
     assert machine.next_deadline() == 700
@@ -252,7 +262,7 @@ OUT_OF_TURN: dict[str, tuple[str, TransferMessage]] = {
     "no after yes": ("sending", Decline(1)),
     "complete before finish": ("sending", Complete(1, bytes(32))),
     "an answer after the end": ("finished", accept()),
-    "an offer": ("offered", Offer(1, "files", 1, 1, 1)),
+    "an offer": ("offered", Offer(1, "files", 1, 1, 1, [bytes(32)])),
     "a page": ("offered", Page(1, 0, b"p")),
     "a start": ("sending", Start(1, 2, bytes(16), 1, bytes(32), bytes(64))),
     "a trailer": ("sending", Trailer(1, [FileEnd(0, 0, b"", "x")])),
@@ -291,13 +301,15 @@ def test_a_false_report_is_refused(ranges: list[tuple[int, int]]) -> None:
 
 
 def test_a_report_while_a_record_is_still_being_sealed() -> None:
-    """X14, A4: credit for what has not left ends in a known error at the next record."""
+    """X14, A4: credit for what has not left is refused at once."""
     against = Against().hear(accept(bitmap=b"\4"))
     job = against.machine.next_job()
     assert isinstance(job, LeavesJob)
-    against.hear(Stored(1, [(0, 0)]))
+    refuses(lambda: against.hear(Stored(1, [(0, 0)])))
     made = make(job, ITEMS)
-    refuses(lambda: against.machine.leaves_sealed(job, made.hashes, made.size, last=made.last))
+    assert against.machine.leaves_sealed(job, made.hashes, made.size, last=made.last)
+    against.hear(Stored(1, [(0, 0)]))
+    assert against.machine.stored_bytes == 70_000
 
 
 @pytest.mark.parametrize("roots", [bytes(32), b"\xff" * 32])

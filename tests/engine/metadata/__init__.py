@@ -1,0 +1,1 @@
+"""Tests of what `--strip-metadata` leaves out: made pictures, crafted containers, hostile bytes."""
