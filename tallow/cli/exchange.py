@@ -20,7 +20,6 @@ from tallow.cli.ask import Asker
 from tallow.cli.consent import Accept, Ask, Decline, Policy
 from tallow.cli.ending import Ended
 from tallow.cli.failure import from_event, traceback_lines
-from tallow.cli.offer_talk import OfferTalk
 from tallow.cli.options import Ending
 from tallow.cli.outside import EngineDoor, Outside
 from tallow.cli.render import Output
@@ -315,6 +314,8 @@ class _Exchange:
             self._submit(ReopenCode(self._ticket, reopen=False))
 
     async def _talk(self, offer: e.OfferReceived) -> None:
+        from tallow.cli.offer_talk import OfferTalk
+
         def lines(start: int, count: int) -> list[e.OfferEntry]:
             return self._engine.query(OfferEntries(self._ticket, start, count))
 

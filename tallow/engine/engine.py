@@ -20,7 +20,6 @@ from tallow.engine.dispatch import starts_exchange
 from tallow.engine.exchange import Exchange
 from tallow.engine.kem_choice import kem_provider
 from tallow.engine.ports import Ports
-from tallow.engine.receivers import Receivers
 from tallow.engine.settings import Settings
 from tallow.engine.view import View, fold
 from tallow.engine.wanted import ExchangeCommand
@@ -134,6 +133,8 @@ class Engine:
 
         async def run(context: ExchangeContext) -> Final:
             if isinstance(command, SendFiles | SendText) and command.options.receivers != 1:
+                from tallow.engine.receivers import Receivers
+
                 return await Receivers(context, command).run()
             exchange = self._exchanges[ticket] = Exchange(context, command)
             return await exchange.run()

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import structs
 
@@ -27,7 +28,7 @@ from tallow.engine.commands import (
 )
 from tallow.engine.connecting import relay_of
 from tallow.engine.context import ExchangeContext, Final
-from tallow.engine.deciding import Before
+from tallow.engine.first_word import first_word
 from tallow.engine.greeting import (
     Conversation,
     check_event,
@@ -40,14 +41,8 @@ from tallow.engine.guest import Guest
 from tallow.engine.joining import join_plate, meet_unnumbered
 from tallow.engine.meeting import Creator, Met
 from tallow.engine.opening import new_creator, start_walk
-from tallow.engine.receiving import Receiving
 from tallow.engine.reunion import Reunion, is_lost_path
-from tallow.engine.rounds import SendRounds, receive_rounds, sync_of
-from tallow.engine.sending import Sending
-from tallow.engine.source import Source
-from tallow.engine.storage.outbox import Outbox
-from tallow.engine.storage.sources import SourceTree
-from tallow.engine.storage.stdio import StreamSource
+from tallow.engine.short_text import send_text
 from tallow.engine.unfinished import (
     Past,
     Unfinished,
@@ -70,8 +65,14 @@ from tallow.errors import (
 from tallow.protocol.code import Code, CodeKind, check_typed
 from tallow.protocol.manifest import Entry, EntryKind, Manifest
 from tallow.protocol.messages import Verified
-from tallow.protocol.transfer.sender import Delivered, Sender
 
+if TYPE_CHECKING:
+    from tallow.engine.receiving import Receiving
+    from tallow.engine.source import Source
+    from tallow.engine.storage.sources import SourceTree
+
+# Reading and writing files takes a tenth of a second to import: what a text never needs, and what
+# waits for somebody has time for, is imported where it is first used.
 RESUME_HINT = "tallow resume  goes on from what is there, on both sides."
 
 
@@ -124,7 +125,7 @@ class Exchange:
                 return await self._send(source, command.options)
             case SendText() as command:
                 conversation = await self._meet()
-                return await self._send_text(conversation, command)
+                return await send_text(self._context, conversation, command)
             case Receive() as command:
                 return await self._receive(await self._meet(), command)
             case Resume() as command:
@@ -196,6 +197,13 @@ class Exchange:
     # --- receiving ----------------------------------------------------------------------------
 
     async def _receive(self, conversation: Conversation, command: Receive) -> e.TransferDone:
+        done = await first_word(self._context, conversation)
+        if done is not None:
+            await close_session(self._context, conversation)
+            return done
+        from tallow.engine.deciding import Before
+        from tallow.engine.rounds import receive_rounds
+
         before = Before()
 
         def once(conversation: Conversation) -> Awaitable[e.TransferDone]:
@@ -213,10 +221,11 @@ class Exchange:
     async def _send_files(self, command: SendFiles) -> e.TransferDone:
         guest = self._guest
         if guest is not None and guest.walk is not None:
+            from tallow.engine.rounds import source_of
+
             conversation = await self._meet_during(guest.walk)
             tree = guest.walk.result()
-            sync, reader = sync_of(command, tree), guest.new_reader(tree)
-            source = Source(tree.manifest, reader, tree.failed_count, command, sync=sync)
+            source = source_of(command, tree, guest.new_reader(tree))
             return await self._offer(conversation, source, command.options)
         # The walk may take long on a large tree; the code is shown meanwhile.
         walk = await start_walk(self._context, command)
@@ -250,12 +259,13 @@ class Exchange:
         return conversation
 
     def _file_source(self, tree: SourceTree, command: SendFiles) -> Source:
+        from tallow.engine.rounds import source_of
+
         for item in tree.skipped:
             self._context.emit(
                 e.SourceSkipped(self._context.ticket, item.path, item.reason, item.failed)
             )
-        sync = sync_of(command, tree)
-        return Source(tree.manifest, Outbox(tree), tree.failed_count, command, sync=sync)
+        return source_of(command, tree)
 
     async def _send(self, source: Source, options: SendOptions) -> e.TransferDone:
         conversation = await self._meet()
@@ -264,11 +274,13 @@ class Exchange:
     async def _offer(
         self, conversation: Conversation, source: Source, options: SendOptions
     ) -> e.TransferDone:
+        from tallow.engine.rounds import SendRounds
+        from tallow.engine.sending import Sending
+
         context, command = self._context, source.command
         known = [self._past] if self._past is not None else []
         if command is not None:
             known += await context.ports.workers.submit(earlier_of, context, command, known)
-
         rounds: SendRounds | None = None
         if command is not None and command.mode == "watch":
             rounds = SendRounds(context, source, command, self._unfinished)
@@ -282,27 +294,6 @@ class Exchange:
             return Sending(context, conversation, source, options, unfinished, past).run()
 
         return await self._over_paths(conversation, once, self._unfinished.has_begun)
-
-    async def _send_text(self, conversation: Conversation, command: SendText) -> e.TransferDone:
-        context, link, clock = self._context, conversation.link, self._context.ports.clock
-        began_at = clock.now()
-        size = len(command.text.encode())
-        sender = Sender(context.ports.rng.bytes, conversation.session.open_bulk_send)
-        link.transfer = sender
-        sender.offer_text(command.text, command.options.note, clock.now())
-        context.emit(e.OfferSent(context.ticket, "text", files=0, folders=0, total_bytes=size))
-        context.emit(e.TransferState(context.ticket, "transferring"))
-        while not isinstance(sender.next_event(), Delivered):
-            event = link.poll()
-            message = check_event(context, event)
-            if message is not None and not isinstance(message, Verified):
-                sender.receive(message, clock.now())
-            elif event is None:
-                context.check_cancelled()
-                await link.wait()
-        await close_session(context, conversation)
-        seconds = clock.now() - began_at
-        return e.TransferDone(context.ticket, "send", 0, size, seconds, 0, roots="", output="")
 
     # --- meeting ------------------------------------------------------------------------------
 
@@ -394,5 +385,8 @@ class Exchange:
 
 
 def _stream_source(command: SendStream) -> Source:
+    from tallow.engine.source import Source
+    from tallow.engine.storage.stdio import StreamSource
+
     entry = Entry(command.stream_name, EntryKind.STREAM, 0, 0o644, 0)
     return Source(Manifest.of([entry]), StreamSource(sys.stdin.fileno(), command.head))

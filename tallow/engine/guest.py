@@ -8,10 +8,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tallow.engine.meeting import Met
-from tallow.engine.storage.outbox import Outbox
-from tallow.engine.storage.sources import SourceTree
+
+if TYPE_CHECKING:
+    from tallow.engine.storage.outbox import Outbox
+    from tallow.engine.storage.sources import SourceTree
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ Before: transport. After: protocol. It never decides anything. Spec: docs/protoc
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from tallow.engine.lanes import Lanes
 from tallow.engine.ports import Clock, Connection, Lane
@@ -17,10 +18,12 @@ from tallow.protocol.handshake import HandshakeEvent, Initiator, Responder
 from tallow.protocol.psk_handshake import PskInitiator, PskResponder
 from tallow.protocol.rendezvous import LanesGranted, Rendezvous, RendezvousEvent
 from tallow.protocol.session import ConnectionSpoiled, Session, SessionEvent
-from tallow.protocol.transfer.receiver import Receiver
-from tallow.protocol.transfer.sender import Sender
 from tallow.wire.errors import WireError
 from tallow.wire.frames import LinkType, PeerFrame, PeerType, decode_peer, encode_link
+
+if TYPE_CHECKING:
+    from tallow.protocol.transfer.receiver import Receiver
+    from tallow.protocol.transfer.sender import Sender
 
 PeerMachine = Initiator | Responder | PskInitiator | PskResponder | Session
 LinkEvent = RendezvousEvent | HandshakeEvent | SessionEvent

@@ -7,18 +7,20 @@ Nothing is hashed here: the code is shown while the list is still made.
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from tallow.engine.commands import SendFiles
 from tallow.engine.connecting import relay_of
 from tallow.engine.context import ExchangeContext
 from tallow.engine.joining import numbered_context
 from tallow.engine.meeting import Creator
-from tallow.engine.storage.sources import SourceTree
-from tallow.engine.storage.walk import check_sources, walk_sources
 from tallow.engine.unfinished import ordered_sources
 from tallow.engine.wanted import Wanted, walk_options
 from tallow.protocol.code import Code, generate_code
 from tallow.wire import relay as wire
+
+if TYPE_CHECKING:
+    from tallow.engine.storage.sources import SourceTree
 
 
 def new_creator(
@@ -41,6 +43,8 @@ def new_creator(
 
 async def start_walk(context: ExchangeContext, command: SendFiles) -> asyncio.Future[SourceTree]:
     """Return the list of files that will be; SourceUnreadable at once if a source is missing."""
+    from tallow.engine.storage.walk import check_sources, walk_sources
+
     workers, sources = context.ports.workers, ordered_sources(command)
     await workers.submit(check_sources, sources)
     return workers.submit(walk_sources, sources, command.exclude, walk_options(command))

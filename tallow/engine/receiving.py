@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from tallow.engine import events as e
 from tallow.engine.commands import ContinueTransfer, PauseTransfer, Receive
@@ -102,8 +102,10 @@ class Receiving:
 
     async def run(self) -> e.TransferDone:
         """Serve one offer and return the final event; a TallowError ends it early."""
-        state: Literal["listing", "watching"] = "listing" if self._offer_no == 1 else "watching"
-        self._context.emit(e.TransferState(self._context.ticket, state))
+        if self._offer_no > 1:
+            self._context.emit(e.TransferState(self._context.ticket, "watching"))
+        elif not self._early:
+            self._context.emit(e.TransferState(self._context.ticket, "listing"))
         stall = Stall()
         try:
             for message in self._early:

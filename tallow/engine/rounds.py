@@ -35,6 +35,12 @@ from tallow.protocol.messages import Sync, Verified
 R = TypeVar("R")
 
 
+def source_of(command: SendFiles, tree: SourceTree, reader: Outbox | None = None) -> Source:
+    """Return what a listed tree offers; ``reader`` is one that shares its reads with others."""
+    sync = sync_of(command, tree)
+    return Source(tree.manifest, reader or Outbox(tree), tree.failed_count, command, sync=sync)
+
+
 def sync_of(command: SendFiles, tree: SourceTree) -> Sync | None:
     """Return what is said about a sync; None for a copy.
 

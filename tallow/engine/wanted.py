@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tallow.engine.commands import Receive, Resume, SendFiles, SendStream, SendText
 from tallow.engine.greeting import Wish
-from tallow.engine.storage.walk import WalkOptions
 from tallow.errors import UsageError
 from tallow.wire import limits
+
+if TYPE_CHECKING:
+    from tallow.engine.storage.walk import WalkOptions
 
 ExchangeCommand = SendFiles | SendText | SendStream | Receive | Resume
 
@@ -144,6 +147,8 @@ def _check_words(words: str, what: str, most_chars: int) -> None:
 
 def walk_options(command: SendFiles) -> WalkOptions:
     """Return what a command says about listing."""
+    from tallow.engine.storage.walk import WalkOptions
+
     return WalkOptions(
         exclude_from=command.exclude_from,
         git=command.git,

@@ -18,8 +18,10 @@ UNMIRRORED: Final[dict[str, str]] = {
     "tallow/__main__.py": "only chooses the front door; every transcript test passes through it",
     "tallow/cli/style_choice.py": "three lines that tests/cli/test_styles.py begins with",
     "tallow/engine/connecting.py": "tests/engine/test_meeting.py dials and is refused through it",
+    "tallow/engine/first_word.py": "every receiver of tests/world begins with it",
     "tallow/engine/opening.py": "two calls that every sender of tests/world begins with",
     "tallow/engine/receivers.py": "tests/world/test_receivers.py: it means nothing without a relay",
+    "tallow/engine/short_text.py": "every text of tests/world goes through it",
     "tallow/engine/storage/folder_port.py": "an interface; both that have it are tested",
     "tallow/wire/limits.py": "numbers without behaviour; each is tested where it is enforced",
 }

@@ -13,15 +13,17 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
 from tallow.engine.ports import Clock, StateStore
 from tallow.engine.storage.journal import KEY_BYTES, KEY_NAME
-from tallow.engine.storage.tidying import Tidied, tidy
 from tallow.errors import StorageError
 from tallow.wire import limits
+
+if TYPE_CHECKING:
+    from tallow.engine.storage.tidying import Tidied
 
 PREFIX = "transfer-"
 VERSION = 1
@@ -139,6 +141,8 @@ class TransferRecords:
         What could not be removed is named in the answer; while another process goes on with the
         transfer, everything stays.
         """
+        from tallow.engine.storage.tidying import Tidied, tidy
+
         tidied = Tidied(0, ())
         if record.direction == "receive" and record.journal and record.output:
             key = self._state.read(KEY_NAME)
