@@ -105,6 +105,6 @@ def run(command: str, surroundings: Mapping[str, str]) -> int:
     )
     try:
         return child.wait()
-    except BaseException:
+    except BaseException:  # Ctrl+C too: the command ends with us
         child.terminate()
         raise

@@ -35,7 +35,7 @@ async def connect(
         auth_key = await _auth_key(context, connection.relay_key_hash)
         if callable(verb):
             verb = await verb(connection.relay_key_hash)
-    except BaseException:
+    except BaseException:  # a cancelled dial leaves no connection either
         connection.close()
         await connection.closed()
         raise

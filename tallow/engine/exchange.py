@@ -235,7 +235,7 @@ class Exchange:
             ended, _ = await asyncio.wait(both, return_when=asyncio.FIRST_EXCEPTION)
             for future in ended:
                 future.result()
-        except BaseException:
+        except BaseException:  # neither half may outlive the other
             meeting.cancel()
             walk.cancel()
             await asyncio.gather(meeting, walk, return_exceptions=True)

@@ -124,7 +124,7 @@ class Receiving:
                 wake_at = stall.check(self._moved(), self._clock.now(), limit_s, self._wake_at())
                 if not busy and self._done is None:
                     await self._link.wait(wake_at)
-        except BaseException as error:
+        except BaseException as error:  # a cancelled task keeps what is here too
             await self._abandon(error)
             raise
         return self._done

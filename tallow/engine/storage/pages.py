@@ -82,7 +82,7 @@ class JournalPages:
             begins = read_at(descriptor, len(MAGIC) + ID_BYTES, 0)
             if begins != MAGIC + state.journal_id or os.fstat(descriptor).st_size != size_bytes:
                 raise damaged_journal("it was changed meanwhile")
-        except BaseException:
+        except BaseException:  # the descriptor has no owner yet
             os.close(descriptor)
             raise
         self.name, self._is_there = name, True

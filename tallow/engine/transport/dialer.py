@@ -140,7 +140,7 @@ async def _over_tcp(address: RelayAddress, trust: pins.Trust) -> Standing:
         raise unreachable(address, os_reason(error)) from None
     try:
         pins.check(trust, address, connection.key_hash.hex())
-    except BaseException:
+    except BaseException:  # a cancelled dial leaves no connection either
         connection.hang_up()
         await connection.closed()
         raise

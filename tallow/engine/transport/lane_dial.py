@@ -74,7 +74,7 @@ async def _connect(host: str, port: int) -> socket.socket:
                 except OSError as error:
                     sock.close()
                     why = os_reason(error)
-                except BaseException:
+                except BaseException:  # a cancelled dial leaves no socket either
                     sock.close()
                     raise
                 else:

@@ -32,7 +32,7 @@ class Repairs:
         self._asked: set[int] = set()
         self._listed: set[int] = set()
         self._lists: deque[Iterator[LeafList]] = deque()
-        self._todo: deque[tuple[Outgoing, Iterator[Range]]] = deque()
+        self._wanted_again: deque[tuple[Outgoing, Iterator[Range]]] = deque()
 
     def keep(self, file: Outgoing) -> None:
         """Keep the hashes of a file that has ended."""
@@ -71,16 +71,16 @@ class Repairs:
         if file is None or again.file_no not in self._listed or not valid(ranges, file.count):
             raise RemoteProtocolError("The other side wants again what it did not ask about.")
         self._listed.discard(again.file_no)
-        self._todo.append((file, _records(ranges, file.leaf)))
+        self._wanted_again.append((file, _records(ranges, file.leaf)))
 
     def next_piece(self) -> tuple[Outgoing, Range] | None:
         """Return the leaves of the next record that goes once more."""
-        while self._todo:
-            file, records = self._todo[0]
+        while self._wanted_again:
+            file, records = self._wanted_again[0]
             piece = next(records, None)
             if piece is not None:
                 return file, piece
-            self._todo.popleft()
+            self._wanted_again.popleft()
         return None
 
     def sealed(self, job: LeavesJob, hashes: list[bytes]) -> None:
